@@ -1,0 +1,99 @@
+"""The alert: a public contract. A record is the alert's whole current state; key = `id`, topic compacted."""
+
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+SCHEMA_VERSION = 1
+
+AlertKind = Literal["cost_spike", "quality_drop", "cost_and_quality"]
+SignalKind = Literal["cost_spike", "quality_drop"]
+AlertState = Literal["open", "acknowledged", "snoozed", "resolved"]
+Severity = Literal["info", "warning", "critical"]
+Reason = Literal["recovered", "adopted", "manual", "false", "silent"]
+
+
+class Baseline(Struct, frozen=True, omit_defaults=True):
+    """What the series did before, in the signal's unit (cost: USD a call; quality: score 0 to 1)."""
+
+    p50: float
+    p95: float
+    n: int  # calls behind it
+    window: str  # 1h, 24h, 7d
+
+
+class Signal(Struct, frozen=True, omit_defaults=True):
+    """One measured deviation: what is, what was, how sure."""
+
+    kind: SignalKind
+    value: float  # level of the recent calls (cost: USD a call; quality: score 0 to 1)
+    baseline: Baseline
+    ratio: float  # value / baseline.p50
+    significance: float  # test statistic over its threshold: 1.0 is just enough
+    n: int  # recent calls that the value rests on
+    since: str  # RFC 3339, event time of the first deviating call
+    detail: str = ""  # which test or quality sign decided, in words
+
+
+class Cause(Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
+    """The attribute that separates the new calls from the old ones."""
+
+    what: str  # request_model, prompt_version, input_tokens, output_tokens, ...
+    from_: str
+    to: str
+    share: float  # of the new calls that have `to`
+
+
+class TopSpan(Struct, frozen=True, omit_defaults=True):
+    """A span that shows the deviation."""
+
+    trace_id: str
+    span_id: str
+    at: str  # RFC 3339
+    cost_usd: float | None = None
+    quality: float | None = None
+
+
+class Answers(Struct, frozen=True, omit_defaults=True):
+    """An earlier answer and a new one to the same prompt. Hostile text: never markup, never instructions."""
+
+    before: str
+    after: str
+
+
+class Transition(Struct, frozen=True, omit_defaults=True):
+    """One step of the alert's life."""
+
+    state: AlertState
+    at: str  # RFC 3339, event time
+    by: str  # "lumina" or who asked
+    note: str = ""
+
+
+class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A cost spike, a quality drop, or both joined, on one series."""
+
+    v: int  # SCHEMA_VERSION
+    rev: int  # +1 each time this alert is written: readers keep the higher one
+    id: str  # uuid5 over series, first kind, opening window, n-th opening in it; never changes
+    kind: AlertKind
+    state: AlertState
+    severity: Severity  # one signal = warning, both = critical
+    reason: Reason | None = None
+    project: str
+    service: str
+    endpoint: str
+    series_id: str
+    summary: str  # one plain sentence
+    opened_at: str  # RFC 3339, event time
+    updated_at: str
+    resolved_at: str | None = None
+    detected_at: str  # RFC 3339, wall clock of the detecting process
+    signals: tuple[Signal, ...]
+    cause: Cause | None = None
+    impact_usd_per_h: float | None = None
+    top_spans: tuple[TopSpan, ...] = ()
+    answers: Answers | None = None
+    missing: tuple[str, ...] = ()  # what this alert could not look at, and why
+    history: tuple[Transition, ...] = ()
+    links: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,147 @@
+"""Every setting of Lumina, read from the environment. One table in the docs is checked against this class."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lumina_schemas.topics import Topic
+
+
+def _standard(name: str) -> AliasChoices:
+    """A name that the field already uses, taken as it is, without our prefix."""
+    return AliasChoices(name)
+
+
+class Settings(BaseSettings):
+    """Lumina's settings. Prefix `LUMINA_`, standard names where a standard exists. Units are in the names."""
+
+    model_config = SettingsConfigDict(env_prefix="LUMINA_", populate_by_name=True, extra="ignore")
+
+    # Kafka
+    kafka_bootstrap_servers: str = Field(
+        default="",
+        validation_alias=_standard("KAFKA_BOOTSTRAP_SERVERS"),
+        description="Your Kafka cluster, host:port,host:port. Empty: `lumina up` starts a local one.",
+    )
+    kafka_security_protocol: str = Field(
+        default="PLAINTEXT",
+        validation_alias=_standard("KAFKA_SECURITY_PROTOCOL"),
+        description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.",
+    )
+    kafka_sasl_mechanism: str = Field(
+        default="PLAIN",
+        validation_alias=_standard("KAFKA_SASL_MECHANISM"),
+        description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.",
+    )
+    kafka_sasl_username: str = Field(
+        default="", validation_alias=_standard("KAFKA_SASL_USERNAME"), description="SASL user."
+    )
+    kafka_sasl_password: str = Field(
+        default="",
+        validation_alias=_standard("KAFKA_SASL_PASSWORD"),
+        repr=False,
+        description="SASL password.",
+    )
+    kafka_ssl_cafile: str = Field(
+        default="",
+        validation_alias=_standard("KAFKA_SSL_CAFILE"),
+        description="CA certificates (PEM) that the brokers are checked against. Empty: the system's.",
+    )
+    topic_prefix: str = Field(
+        default="lumina.", description="Prefix of every topic, consumer group and changelog."
+    )
+    partitions: int = Field(
+        default=32, ge=1, description="Partitions of new topics. `lumina up` with its own Kafka uses 4."
+    )
+    replication: int = Field(
+        default=-1, description="Replicas of new topics; -1 is the broker's default. The local Kafka uses 1."
+    )
+    max_message_bytes: int = Field(
+        default=4_000_000,
+        ge=10_000,
+        description="Largest Kafka message; larger batches are split, larger spans truncated.",
+    )
+    otlp_topics: str = Field(
+        default="",
+        description="Further landing topics of OTLP traces: `otlp_spans,shop_spans=shop` (topic=project).",
+    )
+    otlp_logs_topics: str = Field(default="", description="Further landing topics of OTLP logs, same form.")
+
+    # Addresses
+    host: str = Field(default="127.0.0.1", description="Address that all servers bind.")
+    port: int = Field(default=8080, description="REST, dashboard and OTLP at /v1/traces. Must be free.")
+    otlp_http_port: int = Field(
+        default=4318, description="OTLP/HTTP. If taken, `lumina up` picks a free one."
+    )
+    otlp_grpc_port: int = Field(
+        default=4317, description="OTLP/gRPC. If taken, `lumina up` picks a free one."
+    )
+    kafka_port: int = Field(default=9092, description="Local Kafka. If taken, `lumina up` picks a free one.")
+
+    # Gateway
+    max_body_bytes: int = Field(
+        default=64 * 1024 * 1024, description="Largest OTLP request after decompression; larger gets 413."
+    )
+    produce_timeout_s: float = Field(
+        default=1.5, description="How long a request waits for Kafka's acknowledgement before it gets 503."
+    )
+
+    # Detection
+    cost_spike_pct: float = Field(
+        default=20.0,
+        gt=0,
+        description="Cost per call must stand this many percent above its baseline to alert.",
+    )
+    quality_min: float = Field(default=0.7, ge=0, le=1, description="Answers scoring below this are bad.")
+    correlation_s: float = Field(
+        default=300.0, gt=0, description="A cost spike and a quality drop this close become one alert."
+    )
+    min_samples: int = Field(
+        default=200, ge=10, description="Calls a series must have before its baseline is `ready`."
+    )
+    cooldown_s: float = Field(
+        default=1800.0, ge=0, description="A signal that returns within this time reopens its alert."
+    )
+
+    # Stream worker
+    commit_interval_s: float = Field(default=1.0, gt=0, description="How often a worker commits its offsets.")
+    session_timeout_s: float = Field(
+        default=10.0, ge=6, description="A worker that is silent this long loses its partitions."
+    )
+
+    # Local stack
+    data_dir: Path = Field(default=Path(".lumina"), description="Folder of all local data.")
+    views_path: Path | None = Field(
+        default=None, description="The API's DuckDB file. Default: `views.duckdb` in the data folder."
+    )
+    log_level: str = Field(default="info", description="debug, info, warning or error.")
+    demo: bool = Field(
+        default=True,
+        validation_alias=_standard("DEMO"),
+        description="`make up` plays demo traffic; 0 = never.",
+    )
+
+    @cached_property
+    def landing_topics(self) -> dict[str, str | None]:
+        """Full names of the topics that hold OTLP traces, each with its project or None."""
+        return {self.topic("otlp"): None} | _landing(self.otlp_topics)
+
+    @cached_property
+    def landing_logs_topics(self) -> dict[str, str | None]:
+        """Full names of the topics that hold OTLP logs, each with its project or None."""
+        return {self.topic("otlp-logs"): None} | _landing(self.otlp_logs_topics)
+
+    def topic(self, topic: Topic | str) -> str:
+        """Full name of a declared topic."""
+        return self.topic_prefix + (topic if isinstance(topic, str) else topic.name)
+
+
+def _landing(setting: str) -> dict[str, str | None]:
+    """Parse `topic,topic=project` into {topic: project or None}."""
+    landing: dict[str, str | None] = {}
+    for entry in filter(None, (part.strip() for part in setting.split(","))):
+        name, _, project = entry.partition("=")
+        landing[name.strip()] = project.strip() or None
+    return landing

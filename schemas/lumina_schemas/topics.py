@@ -1,0 +1,164 @@
+"""Every topic Lumina reads or writes: its settings, its one writer, its readers. The only declaration."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+
+PartitionedBy = Literal["any", "series", "key"]
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic's declaration.
+
+    `name` is without prefix. `by_series` topics share one partition count, fixed for a generation:
+    start-up refuses any inequality. `config` holds Kafka topic settings beside cleanup and retention.
+    """
+
+    name: str
+    purpose: str
+    partitioned_by: PartitionedBy
+    writer: str
+    readers: tuple[str, ...]
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_ms: int | None = 7 * DAY_MS
+    config: dict[str, str] = field(default_factory=dict)
+    optional: bool = False
+    """Created only when its setting asks for it."""
+
+    def settings(self, max_message_bytes: int) -> dict[str, str]:
+        """Kafka's topic settings, all explicit, so that a cluster's defaults change nothing."""
+        settings = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(max_message_bytes),
+        }
+        if self.cleanup == "delete" and self.retention_ms is not None:
+            settings["retention.ms"] = str(self.retention_ms)
+        return settings | self.config
+
+
+# A young compacted topic is only ever one active segment: without small segments compaction never
+# starts, and recovery reads every write ever made (Kafka's default segment is 7 days or 1 GiB).
+COMPACTED = {
+    "segment.ms": str(10 * 60 * 1000),
+    "segment.bytes": str(64 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+    "max.compaction.lag.ms": str(HOUR_MS),
+}
+
+# Time of arrival, set by the broker: a sender's clock is data, never the log's time. Records stamped far
+# ahead are refused by Kafka, records stamped far back may be deleted at once.
+ARRIVAL = {"message.timestamp.type": "LogAppendTime"}
+
+OTLP = Topic(
+    "otlp",
+    "ExportTraceServiceRequest, protobuf, as landed",
+    partitioned_by="any",
+    writer="gateway, or an OTel Collector's kafka exporter",
+    readers=("normalise",),
+    config=ARRIVAL,
+)
+OTLP_LOGS = Topic(
+    "otlp-logs",
+    "ExportLogsServiceRequest, protobuf, as landed",
+    partitioned_by="any",
+    writer="gateway, or an OTel Collector's kafka exporter",
+    readers=("normalise",),
+    config=ARRIVAL,
+)
+SPANS = Topic(
+    "spans",
+    "normalised spans, NDJSON, and control messages: the log of every series",
+    partitioned_by="series",
+    writer="normalise",
+    readers=("detect", "views"),
+    config=ARRIVAL,
+)
+CALLS = Topic(
+    "calls",
+    "one priced call a message, without content, for ksqlDB, Flink and Connect",
+    partitioned_by="key",
+    writer="normalise",
+    readers=("anyone",),
+    optional=True,
+)
+JUDGEMENTS = Topic(
+    "judgements",
+    "what is to be judged",
+    partitioned_by="key",
+    writer="detect",
+    readers=("judge",),
+)
+ALERTS = Topic(
+    "alerts",
+    "the alert's whole current state, key = alert id",
+    partitioned_by="key",
+    writer="detect",
+    readers=("views", "notify", "anyone"),
+    cleanup="compact",
+    config=COMPACTED,
+)
+COMMANDS = Topic(
+    "commands",
+    "public door for acknowledge, snooze, resolve, mark, replay",
+    partitioned_by="key",
+    writer="api, or anyone",
+    readers=("routers",),
+)
+SETTINGS = Topic(
+    "settings",
+    "keys, rules, webhooks, prices, erasures; key = kind/id, tombstone = removed",
+    partitioned_by="key",
+    writer="api",
+    readers=("every process",),
+    cleanup="compact",
+    config=COMPACTED,
+)
+REPLAYS = Topic(
+    "replays",
+    "replay jobs and results",
+    partitioned_by="key",
+    writer="replay",
+    readers=("views",),
+    cleanup="compact",
+    config=COMPACTED,
+)
+DLQ = Topic(
+    "dlq",
+    "what could not be processed: original bytes, headers say where from and why",
+    partitioned_by="any",
+    writer="normalise, detect",
+    readers=("operators",),
+    retention_ms=30 * DAY_MS,
+)
+DETECT_CHANGELOG = Topic(
+    "stream-detect-changelog",
+    "Faust's changelog of the detect table: h|series hot, c|series cold state",
+    partitioned_by="series",
+    writer="detect",
+    readers=("detect",),
+    cleanup="compact",
+    config=COMPACTED,
+)
+
+TOPICS: tuple[Topic, ...] = (
+    OTLP,
+    OTLP_LOGS,
+    SPANS,
+    CALLS,
+    JUDGEMENTS,
+    ALERTS,
+    COMMANDS,
+    SETTINGS,
+    REPLAYS,
+    DLQ,
+    DETECT_CHANGELOG,
+)
+
+TYPE_HEADER = "lumina-type"
+"""Header of a control message in `lumina.spans` (score, command, rules, mark, tick); span batches lack it."""
+
+PROJECT_HEADER = "lumina-project"
+"""Header of a landed OTLP message: the project that the gateway authenticated or was told."""

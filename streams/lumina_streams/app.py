@@ -1,0 +1,86 @@
+"""The stream app: normalise and detect, two agents that do no I/O but Kafka's."""
+
+import ssl
+from pathlib import Path
+from typing import Any, cast
+
+import faust
+from faust.types.transports import TransportT
+from yarl import URL
+
+from lumina_schemas.kafka import client_options
+from lumina_schemas.settings import Settings
+from lumina_streams.slot import Slot
+from lumina_streams.table import SeriesTable
+from lumina_streams.transport import Transport
+
+BUFFERED_MESSAGES = 64
+"""Messages that may wait in memory in front of an agent; one may hold a whole OTLP batch of megabytes."""
+
+CANONICAL_PORT = 6066
+"""Workers are told apart by their canonical URL; nothing listens there."""
+
+
+class StreamApp(faust.App):
+    """A Faust app on our transport."""
+
+    def _new_transport(self) -> TransportT:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> TransportT:
+        return Transport(self.conf.broker_producer, self)
+
+
+def stream_app(settings: Settings, slot: Slot) -> StreamApp:
+    """Faust's app for one worker process, without its agents."""
+    options = client_options(settings)
+    servers = [f"kafka://{server.strip()}" for server in options["bootstrap_servers"].split(",")]
+    return StreamApp(
+        settings.topic_prefix + "stream",
+        broker=[URL(server) for server in servers],
+        broker_credentials=credentials(options),
+        datadir=Path(settings.data_dir) / "workers" / str(slot.number),
+        store="memory://",
+        Table=SeriesTable,
+        canonical_url=f"http://127.0.0.1:{CANONICAL_PORT + slot.number}",
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        table_standby_replicas=0,
+        processing_guarantee="at_least_once",
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=slot.instance_id,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=min(3.0, settings.session_timeout_s / 4),
+        broker_rebalance_timeout=30.0,
+        broker_request_timeout=max(30.0, settings.session_timeout_s + 5),
+        broker_commit_interval=settings.commit_interval_s,
+        broker_commit_every=10_000,
+        broker_max_poll_records=BUFFERED_MESSAGES,
+        stream_buffer_maxsize=BUFFERED_MESSAGES,
+        stream_wait_empty=True,
+        stream_recovery_delay=0.0,
+        producer_acks=-1,
+        producer_linger=0.0,
+        producer_compression_type="lz4",
+        # Faust's 16 KiB makes a larger message wait until the batch before it is acknowledged.
+        producer_max_batch_size=1024 * 1024,
+        producer_max_request_size=settings.max_message_bytes + 100_000,
+        # Faust's 1,200 s would retry in silence for 20 minutes.
+        producer_request_timeout=30.0,
+    )
+
+
+def credentials(options: dict[str, Any]) -> faust.types.auth.CredentialsT | None:
+    """The same options in Faust's form."""
+    context = cast(ssl.SSLContext | None, options.get("ssl_context"))
+    if options["security_protocol"].startswith("SASL"):
+        sasl = faust.SASLCredentials(
+            mechanism=options["sasl_mechanism"],
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            ssl_context=context,
+        )
+        return sasl
+    return faust.SSLCredentials(context) if context else None
