@@ -1,0 +1,1 @@
+"""Gateway, views, REST API, command line and local stack of Lumina."""

@@ -1,0 +1,24 @@
+"""The command line `lumina`: each command lives with what it commands, and is registered here."""
+
+import logging
+
+import typer
+
+from lumina_api.commands.stack import down, reset, status, up
+from lumina_api.commands.tail import tail
+from lumina_api.commands.topics import topics
+from lumina_api.demo.command import demo
+
+# Its complaints come once an attempt; a command says once, in words, what it could not do.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+
+app = typer.Typer(
+    name="lumina",
+    help="Observability of LLM applications: OpenTelemetry in, priced calls, baselines and alerts out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+for command in (up, status, down, tail, demo, topics, reset):
+    app.command()(command)

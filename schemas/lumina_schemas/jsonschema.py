@@ -1,0 +1,38 @@
+"""JSON Schemas of the records that cross a boundary, generated from their types: schemas/json/*.schema.json.
+
+For consumers that are not Python. Records gain fields over time: a reader ignores those it does not know.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lumina_schemas.alert import Alert
+from lumina_schemas.generated import run
+from lumina_schemas.span import Content, Span
+
+RECORDS: dict[str, type[msgspec.Struct]] = {"span": Span, "content": Content, "alert": Alert}
+"""Every public record by the name of its file."""
+
+FOLDER = Path("schemas/json")
+
+
+def schema(record: type[msgspec.Struct]) -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a record."""
+    generated = msgspec.json.schema(record)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": record.__name__} | generated
+
+
+def files() -> dict[Path, str]:
+    """All schema files: path in the repository to text."""
+    return {
+        FOLDER / f"{name}.schema.json": json.dumps(schema(record), indent=2, ensure_ascii=False) + "\n"
+        for name, record in RECORDS.items()
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(run(files()))

@@ -1,0 +1,32 @@
+"""One spelling for why a model stopped: `stop`, `length`, `content_filter`, `tool_calls`, `error`."""
+
+FINISH_REASONS: dict[str, str] = {
+    "stop": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "eos": "stop",
+    "complete": "stop",
+    "completed": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "incomplete": "length",
+    "content_filter": "content_filter",
+    "content-filter": "content_filter",
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "tool_calls": "tool_calls",
+    "tool_call": "tool_calls",
+    "tool-calls": "tool_calls",
+    "tool_use": "tool_calls",
+    "function_call": "tool_calls",
+    "error": "error",
+    "malformed_function_call": "error",
+}
+"""Lower-case spelling, without an enum's class (`FinishReason.STOP`), -> ours. Unlisted ones stay."""

@@ -1,0 +1,68 @@
+"""Token counts in other shapes: usage objects in attributes, and inputs that leave cached tokens out."""
+
+USAGE_OBJECTS: tuple[str, ...] = (
+    "gen_ai.usage.raw",  # Logfire: the provider's own usage
+    "langfuse.observation.usage_details",
+    "metadata.usage_object",  # LiteLLM: the repr of a Python dict
+    "ai.response.providerMetadata",  # Vercel
+    "langsmith.metadata.usage_metadata",
+)
+"""Attributes whose value is a usage object. They fill what no plain attribute says."""
+
+USAGE_KEYS: dict[str, tuple[str, ...]] = {
+    "input_tokens": ("input_tokens", "prompt_tokens", "input", "promptTokenCount"),
+    "output_tokens": ("output_tokens", "completion_tokens", "output", "candidatesTokenCount"),
+    "cache_read_tokens": (
+        "cache_read_input_tokens",
+        "input_tokens_details.cached_tokens",
+        "prompt_tokens_details.cached_tokens",
+        "input_token_details.cache_read",
+        "input_cached_tokens",
+        "cachedContentTokenCount",
+        "anthropic.usage.cache_read_input_tokens",
+        "anthropic.cacheReadInputTokens",
+        "openai.cachedPromptTokens",
+        "bedrock.usage.cacheReadInputTokens",
+    ),
+    "cache_write_tokens": (
+        "cache_creation_input_tokens",
+        "input_tokens_details.cache_write_tokens",
+        "prompt_tokens_details.cache_write_tokens",
+        "input_token_details.cache_creation",
+        "anthropic.usage.cache_creation_input_tokens",
+        "anthropic.cacheCreationInputTokens",
+        "bedrock.usage.cacheWriteInputTokens",
+    ),
+    "cache_write_5m_tokens": (
+        "cache_creation.ephemeral_5m_input_tokens",
+        "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
+    ),
+    "cache_write_1h_tokens": (
+        "cache_creation.ephemeral_1h_input_tokens",
+        "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
+    ),
+    "reasoning_tokens": (
+        "output_tokens_details.reasoning_tokens",
+        "completion_tokens_details.reasoning_tokens",
+        "output_tokens_details.thinking_tokens",
+        "output_token_details.reasoning",
+    ),
+}
+"""Paths inside a usage object, per count, in order of precedence."""
+
+EXCLUSIVE_INPUT: tuple[tuple[str, str], ...] = (
+    ("openlit.instrumentation.anthropic", ""),
+    ("ai", "anthropic"),  # Vercel AI SDK 5
+    ("ai", "aws.bedrock"),
+    ("langfuse-sdk", "anthropic"),
+    ("opentelemetry.instrumentation.bedrock", ""),  # OpenLLMetry
+    ("opentelemetry.instrumentation.botocore.bedrock-runtime", ""),
+    ("com.anthropic.claude_code", ""),
+)
+"""(scope, provider or any): instrumentations whose input count leaves cached tokens out.
+
+Needed only where arithmetic cannot tell: cached tokens above the input prove it without any table.
+"""
+
+EXACT_USAGE_SCOPES: frozenset[str] = frozenset({"com.anthropic.sdk.python", "com.anthropic.claude-platform"})
+"""Scopes that report what the provider answered, untouched; preferred where two spans tell of one call."""

@@ -1,0 +1,391 @@
+-- The views: every statement that Lumina sends to DuckDB, in one place.
+--
+-- Sections start with `-- part: <name>`; `lumina_schemas.views` loads them. Parts named `condition.*`,
+-- `group.*`, `order.*` and `measures` are pieces that statements take in at {marks}; values always come
+-- as $parameters. Column names are the field names of the records.
+
+-- part: schema
+-- One row a span, in the order of arrival. `src_*` is the span's source position: among duplicates the
+-- smallest stays. No primary key: an index over every span ever seen costs memory that a join on
+-- (start_ns, span_id), which reads only the row groups of the batch's own time, does not.
+-- Columns under USING COMPRESSION hold JSON text (or long text): zstd halves what DuckDB's own choice takes.
+CREATE TABLE spans (
+    project VARCHAR NOT NULL,
+    trace_id VARCHAR NOT NULL,
+    span_id VARCHAR NOT NULL,
+    parent_span_id VARCHAR NOT NULL,
+    series_id VARCHAR NOT NULL,
+    service VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    environment VARCHAR NOT NULL,
+    name VARCHAR NOT NULL,
+    span_kind VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    operation VARCHAR NOT NULL,
+    start_ns BIGINT NOT NULL,
+    duration_ms DOUBLE NOT NULL,
+    ttft_ms DOUBLE,
+    status VARCHAR NOT NULL,
+    error VARCHAR USING COMPRESSION zstd,
+    provider VARCHAR NOT NULL,
+    request_model VARCHAR NOT NULL,
+    response_model VARCHAR NOT NULL,
+    response_id VARCHAR NOT NULL,
+    system VARCHAR NOT NULL USING COMPRESSION zstd,
+    input_messages VARCHAR USING COMPRESSION zstd,
+    output_messages VARCHAR USING COMPRESSION zstd,
+    tool_calls VARCHAR USING COMPRESSION zstd,
+    input_tokens BIGINT,
+    cache_read_tokens BIGINT,
+    cache_write_tokens BIGINT,
+    output_tokens BIGINT,
+    reasoning_tokens BIGINT,
+    finish_reasons VARCHAR,
+    streaming BOOLEAN,
+    session_id VARCHAR NOT NULL,
+    user_id VARCHAR NOT NULL,
+    prompt_name VARCHAR NOT NULL,
+    prompt_version VARCHAR NOT NULL,
+    cost_usd DOUBLE,
+    cost_status VARCHAR,
+    cost_reason VARCHAR NOT NULL,
+    priced BOOLEAN NOT NULL,
+    scope VARCHAR NOT NULL,
+    attributes VARCHAR USING COMPRESSION zstd,
+    resource VARCHAR USING COMPRESSION zstd,
+    events VARCHAR USING COMPRESSION zstd,
+    truncated VARCHAR,
+    src_epoch VARCHAR NOT NULL,
+    src_origin VARCHAR NOT NULL,
+    src_partition BIGINT NOT NULL,
+    src_offset BIGINT NOT NULL,
+    src_ordinal BIGINT NOT NULL
+);
+
+-- Prompts and answers that came after their span, or before it: joined to the span when read, so that
+-- the order of arrival cannot matter. `arrived_ns` is the broker's time.
+CREATE TABLE contents (
+    project VARCHAR NOT NULL,
+    trace_id VARCHAR NOT NULL,
+    span_id VARCHAR NOT NULL,
+    series_id VARCHAR NOT NULL,
+    system VARCHAR NOT NULL,
+    input_messages VARCHAR,
+    output_messages VARCHAR,
+    arrived_ns BIGINT NOT NULL,
+    src_epoch VARCHAR NOT NULL,
+    src_origin VARCHAR NOT NULL,
+    src_partition BIGINT NOT NULL,
+    src_offset BIGINT NOT NULL,
+    src_ordinal BIGINT NOT NULL
+);
+
+-- One row an alert, its highest revision; `record` is the whole alert as it stands on its topic.
+CREATE TABLE alerts (
+    id VARCHAR PRIMARY KEY,
+    rev BIGINT NOT NULL,
+    project VARCHAR NOT NULL,
+    service VARCHAR NOT NULL,
+    endpoint VARCHAR NOT NULL,
+    series_id VARCHAR NOT NULL,
+    kind VARCHAR NOT NULL,
+    state VARCHAR NOT NULL,
+    severity VARCHAR NOT NULL,
+    opened_ns BIGINT NOT NULL,
+    updated_ns BIGINT NOT NULL,
+    resolved_ns BIGINT,
+    trace_ids VARCHAR[] NOT NULL,
+    record VARCHAR NOT NULL
+);
+
+-- Spans of `project` that started before `before_ns`, and alerts opened before it, are not to be seen.
+CREATE TABLE erasures (
+    id VARCHAR PRIMARY KEY,
+    project VARCHAR NOT NULL,
+    before_ns BIGINT NOT NULL
+);
+
+-- How far each partition of the log has been applied; written in the same transaction as its rows.
+CREATE TABLE positions (
+    topic VARCHAR,
+    partition INTEGER,
+    epoch VARCHAR NOT NULL,
+    next_offset BIGINT NOT NULL,
+    PRIMARY KEY (topic, partition)
+);
+
+CREATE TABLE meta (version VARCHAR NOT NULL);
+
+-- A call is a leaf: a span whose cost counts in sums, be it known or not. Roll-ups have no cost of
+-- their own, and a second instrumentation's span of the same call says so in cost_reason.
+CREATE VIEW calls AS
+SELECT *, coalesce(nullif(response_model, ''), request_model) AS model
+FROM spans
+WHERE priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate'));
+
+
+-- part: meta
+SELECT version FROM meta
+
+-- part: set_meta
+INSERT INTO meta VALUES ($version)
+
+-- part: positions
+SELECT topic, partition, epoch, next_offset FROM positions
+
+-- part: set_positions
+INSERT OR REPLACE INTO positions
+SELECT unnest($topics), unnest($partitions), unnest($epochs), unnest($next_offsets)
+
+-- part: erasures
+SELECT id, project, before_ns FROM erasures
+
+-- part: set_erasure
+INSERT OR REPLACE INTO erasures VALUES ($id, $project, $before_ns)
+
+-- part: remove_erasure
+DELETE FROM erasures WHERE id = $id
+
+-- part: erase_contents
+DELETE FROM contents
+WHERE project = $project AND (
+    arrived_ns < $before_ns
+    OR (trace_id, span_id) IN (
+        SELECT (trace_id, span_id) FROM spans WHERE project = $project AND start_ns < $before_ns
+    )
+)
+
+-- part: erase_spans
+DELETE FROM spans WHERE project = $project AND start_ns < $before_ns
+
+-- part: erase_alerts
+DELETE FROM alerts WHERE project = $project AND opened_ns < $before_ns
+
+-- part: duplicates
+-- Rows of the table that the batch brings again: duplicates share start_ns, and the join's range keeps
+-- the scan to the row groups of the batch's own time.
+SELECT
+    incoming.row AS incoming_row, spans.rowid AS stored_row,
+    spans.src_epoch, spans.src_origin, spans.src_partition, spans.src_offset, spans.src_ordinal
+FROM spans JOIN incoming USING (start_ns, span_id, trace_id, project)
+WHERE spans.start_ns BETWEEN $first_ns AND $last_ns
+
+-- part: delete_rows
+DELETE FROM spans WHERE rowid IN $rows
+
+-- part: insert_spans
+INSERT INTO spans BY NAME SELECT * EXCLUDE (row) FROM incoming WHERE row NOT IN $lost
+
+-- part: insert_contents
+INSERT INTO contents BY NAME
+SELECT incoming.* FROM incoming
+WHERE NOT EXISTS (
+    SELECT 1 FROM contents
+    WHERE contents.span_id = incoming.span_id AND contents.trace_id = incoming.trace_id
+      AND contents.project = incoming.project
+      AND contents.src_epoch = incoming.src_epoch AND contents.src_origin = incoming.src_origin
+      AND contents.src_partition = incoming.src_partition AND contents.src_offset = incoming.src_offset
+      AND contents.src_ordinal = incoming.src_ordinal
+)
+
+-- part: remove_alert
+DELETE FROM alerts WHERE id = $id
+
+-- part: upsert_alert
+INSERT INTO alerts VALUES (
+    $id, $rev, $project, $service, $endpoint, $series_id, $kind, $state, $severity,
+    $opened_ns, $updated_ns, $resolved_ns, $trace_ids, $record
+)
+ON CONFLICT (id) DO UPDATE SET
+    rev = excluded.rev, project = excluded.project, service = excluded.service,
+    endpoint = excluded.endpoint, series_id = excluded.series_id, kind = excluded.kind,
+    state = excluded.state, severity = excluded.severity, opened_ns = excluded.opened_ns,
+    updated_ns = excluded.updated_ns, resolved_ns = excluded.resolved_ns,
+    trace_ids = excluded.trace_ids, record = excluded.record
+WHERE excluded.rev > alerts.rev
+
+
+-- part: order.calls.newest
+start_ns DESC
+-- part: order.calls.oldest
+start_ns ASC
+-- part: order.calls.costliest
+coalesce(cost_usd, -1) DESC
+-- part: order.calls.slowest
+duration_ms DESC
+-- part: order.traces.newest
+start_ns DESC
+-- part: order.traces.oldest
+start_ns ASC
+-- part: order.traces.costliest
+coalesce(cost_usd, -1) DESC
+-- part: order.traces.slowest
+duration_ms DESC
+-- part: order.alerts.newest
+opened_ns DESC
+-- part: order.alerts.oldest
+opened_ns ASC
+
+-- part: condition.project
+project IN $project
+-- part: condition.service
+service IN $service
+-- part: condition.endpoint
+endpoint IN $endpoint
+-- part: condition.provider
+provider IN $provider
+-- part: condition.model
+(request_model IN $model OR response_model IN $model)
+-- part: condition.trace_id
+trace_id = $trace_id
+-- part: condition.status
+status IN $status
+-- part: condition.since
+start_ns >= $since
+-- part: condition.until
+start_ns < $until
+-- part: condition.min_cost
+cost_usd >= $min_cost
+-- part: condition.min_duration_ms
+duration_ms >= $min_duration_ms
+-- part: condition.state
+state IN $state
+-- part: condition.kind
+kind IN $kind
+-- part: condition.severity
+severity IN $severity
+-- part: condition.opened_since
+opened_ns >= $since
+-- part: condition.opened_until
+opened_ns < $until
+
+-- part: group.project
+project
+-- part: group.service
+service
+-- part: group.endpoint
+endpoint
+-- part: group.provider
+provider
+-- part: group.model
+model
+
+
+-- part: calls
+SELECT * FROM calls
+WHERE {where}
+ORDER BY {order}
+LIMIT $limit
+
+-- part: contents
+SELECT project, trace_id, span_id, system, input_messages, output_messages
+FROM contents
+WHERE span_id IN $span_ids
+ORDER BY src_epoch, src_origin, src_partition, src_offset, src_ordinal
+
+-- part: traces
+-- First the page: each trace's start, end and sums, over the spans around the asked time; then, for the
+-- traces of the page alone, what the list shows of them. {spans}: time and project; {match}: what one
+-- span of the trace must fulfil; {where}: what the trace must.
+WITH around AS (
+    SELECT *, priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate')) AS is_call
+    FROM spans WHERE {spans}
+),
+page AS (
+    SELECT * FROM (
+        SELECT
+            project, trace_id, min(start_ns) AS start_ns,
+            round(max(start_ns::DOUBLE / 1e6 + duration_ms) - min(start_ns)::DOUBLE / 1e6, 3) AS duration_ms,
+            round(sum(cost_usd) FILTER (is_call AND priced), 9) AS cost_usd,
+            CASE WHEN bool_or(status = 'error') THEN 'error'
+                 WHEN bool_or(status = 'ok') THEN 'ok' ELSE 'unset' END AS status,
+            bool_or({match}) AS matched
+        FROM around
+        GROUP BY project, trace_id
+    )
+    WHERE matched AND {where}
+    ORDER BY {order}
+    LIMIT $limit
+)
+SELECT * FROM (
+    SELECT
+        page.trace_id,
+        page.project,
+        arg_min(around.name, (parent_span_id <> '', around.start_ns, span_id)) AS name,
+        arg_min(service, (parent_span_id <> '', around.start_ns, span_id)) AS service,
+        any_value(page.start_ns) AS start_ns,
+        any_value(page.duration_ms) AS duration_ms,
+        any_value(page.status) AS status,
+        count(*) AS span_count,
+        count(*) FILTER (is_call) AS call_count,
+        any_value(page.cost_usd) AS cost_usd,
+        count(*) FILTER (is_call AND priced AND around.cost_usd IS NOT NULL) AS priced_calls,
+        coalesce(
+            list_sort(
+                list(DISTINCT coalesce(nullif(response_model, ''), request_model))
+                FILTER (is_call AND (response_model <> '' OR request_model <> ''))
+            ),
+            []
+        ) AS models
+    FROM page JOIN around USING (project, trace_id)
+    GROUP BY page.project, page.trace_id
+)
+ORDER BY {order}
+
+-- part: trace_projects
+SELECT DISTINCT project FROM spans WHERE trace_id = $trace_id ORDER BY project
+
+-- part: trace
+SELECT
+    *, coalesce(nullif(response_model, ''), request_model) AS model,
+    priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate')) AS is_call
+FROM spans
+WHERE trace_id = $trace_id AND project = $project
+ORDER BY start_ns, span_id
+LIMIT $limit
+
+-- part: trace_alerts
+SELECT record FROM alerts
+WHERE project = $project AND list_contains(trace_ids, $trace_id)
+ORDER BY opened_ns, id
+
+-- part: measures
+count(*) AS calls,
+sum(cost_usd) FILTER (priced) AS cost_usd,
+count(*) FILTER (priced AND cost_usd IS NOT NULL) AS priced_calls,
+count(*) FILTER (cost_usd IS NULL OR NOT priced) AS unknown_calls,
+count(*) FILTER (priced AND cost_status = 'estimated') AS estimated_calls,
+count(*) FILTER (status = 'error') AS errors,
+coalesce(TRY_CAST(sum(input_tokens) AS BIGINT), 0) AS input_tokens,
+coalesce(TRY_CAST(sum(cache_read_tokens) AS BIGINT), 0) AS cache_read_tokens,
+coalesce(TRY_CAST(sum(cache_write_tokens) AS BIGINT), 0) AS cache_write_tokens,
+coalesce(TRY_CAST(sum(output_tokens) AS BIGINT), 0) AS output_tokens,
+coalesce(TRY_CAST(sum(reasoning_tokens) AS BIGINT), 0) AS reasoning_tokens
+
+-- part: costs
+SELECT {groups} {measures} FROM calls
+WHERE {where}
+GROUP BY ALL
+ORDER BY cost_usd DESC NULLS LAST{ties}
+LIMIT $limit
+
+-- part: costs_timeline
+SELECT {groups} (start_ns // $step_ns) * $step_ns AS start_ns, {measures} FROM calls
+WHERE {where} AND {top}
+GROUP BY ALL
+ORDER BY start_ns
+
+-- part: alerts
+SELECT id, opened_ns, record FROM alerts
+WHERE {where}
+ORDER BY {order}
+LIMIT $limit
+
+-- part: alert
+SELECT record FROM alerts WHERE id = $id
+
+-- part: counts
+SELECT
+    (SELECT count(*) FROM spans) AS spans,
+    (SELECT count(*) FROM contents) AS contents,
+    (SELECT count(*) FROM alerts) AS alerts

@@ -1,0 +1,38 @@
+"""OTLP requests: decoded, repaired, split. Pure functions over bytes and protobuf messages."""
+
+from lumina_streams.core.otlp.decode import (
+    Decoded,
+    decode,
+    decode_json,
+    decode_logs,
+    decode_logs_json,
+    decode_traces,
+    decode_traces_json,
+    split_logs,
+    split_traces,
+)
+from lumina_streams.core.otlp.errors import TooComplex, Undecodable
+from lumina_streams.core.otlp.ids import id_problem, valid_ids
+from lumina_streams.core.otlp.signals import LOGS, TRACES, Signal
+from lumina_streams.core.otlp.split import MAX_ITEMS, split
+
+__all__ = [
+    "LOGS",
+    "MAX_ITEMS",
+    "TRACES",
+    "Decoded",
+    "Signal",
+    "TooComplex",
+    "Undecodable",
+    "decode",
+    "decode_json",
+    "decode_logs",
+    "decode_logs_json",
+    "decode_traces",
+    "decode_traces_json",
+    "id_problem",
+    "split",
+    "split_logs",
+    "split_traces",
+    "valid_ids",
+]

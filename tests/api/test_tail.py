@@ -1,0 +1,157 @@
+"""`lumina tail` and `lumina topics` against a real Kafka, as processes of their own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from lumina_api.commands.tail import describe_alert, describe_span
+from lumina_api.kafka import client_options
+from lumina_schemas.alert import Alert
+from lumina_schemas.settings import Settings
+from lumina_schemas.source import Source
+from lumina_schemas.span import Content, Span, SpanError
+from lumina_schemas.topics import ALERTS, SPANS, TYPE_HEADER
+
+pytestmark = pytest.mark.kafka
+
+SOURCE = Source("epoch", "otlp", 0, 0, 0)
+CALL = Span(
+    v=1,
+    src=SOURCE,
+    series_id="0" * 16,
+    trace_id="a" * 32,
+    span_id="b" * 16,
+    project="shop",
+    service="support",
+    endpoint="answer\x1b[2J",
+    name="chat",
+    kind="llm",
+    start_ns=1_700_000_000_123_000_000,
+    duration_ms=812.4,
+    response_model="gpt-5-mini",
+    input_tokens=1200,
+    output_tokens=80,
+    cost_usd=0.00123,
+    cost_status="exact",
+)
+TOOL = msgspec.structs.replace(CALL, span_id="c" * 16, kind="tool", project="other", cost_status=None)
+CONTENT = Content(
+    v=1, src=SOURCE, series_id="0" * 16, trace_id="a" * 32, span_id="b" * 16, project="shop", system="hi"
+)
+ALERT = Alert(
+    v=1,
+    rev=2,
+    id="id-1",
+    kind="cost_and_quality",
+    state="open",
+    severity="critical",
+    project="shop",
+    service="support",
+    endpoint="answer",
+    series_id="0" * 16,
+    summary="Cost doubled and answers got worse \u202e",
+    opened_at="2026-01-01T00:00:00Z",
+    updated_at="2026-01-01T00:00:01Z",
+    detected_at="2026-01-01T00:00:02Z",
+    signals=(),
+)
+
+Follow = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def follow(child_env: dict[str, str]) -> Iterator[Follow]:
+    started: list[subprocess.Popen[str]] = []
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from lumina_api.cli import app; app()", *words],
+            env=child_env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate(timeout=10)
+
+
+def lines(process: subprocess.Popen[str], count: int) -> list[str]:
+    assert process.stdout is not None
+    read = [process.stdout.readline() for _ in range(count)]
+    assert all(read), process.communicate(timeout=10)[1]
+    return read
+
+
+async def send(settings: Settings) -> None:
+    def ndjson(*records: Span | Content) -> bytes:
+        return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+
+    async with AIOKafkaProducer(**client_options(settings)) as producer:
+        topic = settings.topic(SPANS)
+        await producer.send_and_wait(topic, ndjson(TOOL, CONTENT, CALL), partition=1)
+        await producer.send_and_wait(topic, b"{}", partition=1, headers=[(TYPE_HEADER, b"tick")])
+        await producer.send_and_wait(topic, b"no json\x1b", partition=1)
+        await producer.send_and_wait(topic, ndjson(msgspec.structs.replace(CALL, name="last")), partition=1)
+        await producer.send_and_wait(settings.topic(ALERTS), msgspec.json.encode(ALERT), key=b"id-1")
+        await producer.send_and_wait(settings.topic(ALERTS), None, key=b"id-0")
+
+
+async def test_spans_calls_and_alerts_are_followed(settings: Settings, follow: Follow) -> None:
+    await send(settings)
+    spans = follow("tail", "spans", "--from-start")
+    assert lines(spans, 3) == [f"{describe_span(span)}\n" for span in (TOOL, CALL, CALL)]
+    calls = follow("tail", "calls", "--from-start", "--json")
+    assert [json.loads(line)["name"] for line in lines(calls, 2)] == ["chat", "last"]
+    others = follow("tail", "spans", "--from-start", "--project", "other")
+    assert lines(others, 1) == [f"{describe_span(TOOL)}\n"]
+    alerts = follow("tail", "alerts", "--from-start")
+    assert lines(alerts, 1) == [f"{describe_alert(ALERT)}\n"]
+    assert spans.stderr is not None
+    complaint = spans.stderr.readline()
+    assert complaint.startswith(f"Not readable: {settings.topic(SPANS)} partition 1 offset 2")
+
+
+def test_a_span_in_one_line_says_what_it_cost_and_obeys_nothing() -> None:
+    line = describe_span(CALL)
+    assert line == (
+        "2023-11-14 22:13:20.123  shop/support/answer·[2J  llm  gpt-5-mini  1200->80 tokens  $0.001230  "
+        f"812 ms  trace {'a' * 32}"
+    )
+    failed = msgspec.structs.replace(
+        CALL,
+        cost_usd=None,
+        cost_status="unknown",
+        cost_reason="no price",
+        status="error",
+        error=SpanError("timeout"),
+    )
+    assert "cost unknown (no price)" in describe_span(failed)
+    assert "ERROR timeout" in describe_span(failed)
+
+
+def test_topics_lists_what_the_cluster_has(follow: Follow, settings: Settings) -> None:
+    out, err = follow("topics").communicate(timeout=30)
+    assert not err
+    assert f"{settings.topic(SPANS)} " in out
+    assert "MISSING" not in out
+    assert "normalise -> detect, views" in out
+
+
+def test_tail_of_a_cluster_without_topics_says_what_to_do(follow: Follow, child_env: dict[str, str]) -> None:
+    child_env["LUMINA_TOPIC_PREFIX"] = "nothing."
+    process = follow("tail", "spans")
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "Topic nothing.spans does not exist" in err
+    assert "Traceback" not in err
+    assert not out

@@ -1,0 +1,72 @@
+"""The JSON Schemas say what the records are: checked against encoded records, not against themselves."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from lumina_schemas.alert import Alert, Baseline, Signal
+from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
+from lumina_schemas.source import Source
+from lumina_schemas.span import Content, Message, Part, Span
+
+SRC = Source("epoch", "otlp", 1, 2, 3)
+EXAMPLES: dict[str, msgspec.Struct] = {
+    "span": Span(
+        v=1,
+        src=SRC,
+        series_id="ab" * 8,
+        trace_id="0" * 31 + "1",
+        span_id="0" * 15 + "1",
+        project="p",
+        service="s",
+        endpoint="e",
+        name="chat",
+        start_ns=1,
+        duration_ms=2.5,
+        output_messages=(Message("assistant", (Part("text", "hi"),)),),
+    ),
+    "content": Content(
+        v=1, src=SRC, series_id="ab" * 8, trace_id="0" * 31 + "1", span_id="0" * 15 + "1", project="p"
+    ),
+    "alert": Alert(
+        v=1,
+        rev=1,
+        id="i",
+        kind="cost_spike",
+        state="open",
+        severity="warning",
+        project="p",
+        service="s",
+        endpoint="e",
+        series_id="ab" * 8,
+        summary="dear",
+        opened_at="2026-01-01T00:00:00Z",
+        updated_at="2026-01-01T00:00:00Z",
+        detected_at="2026-01-01T00:00:00Z",
+        signals=(
+            Signal("cost_spike", 2.0, Baseline(1.0, 2.0, 300, "24h"), 2.0, 1.1, 12, "2026-01-01T00:00:00Z"),
+        ),
+    ),
+}
+
+
+def test_every_record_has_a_file() -> None:
+    assert set(files()) == {FOLDER / f"{name}.schema.json" for name in RECORDS}
+    assert set(EXAMPLES) == set(RECORDS)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_has_the_fields_that_its_schema_names(name: str) -> None:
+    described: dict[str, Any] = schema(RECORDS[name])
+    body = described["$defs"][RECORDS[name].__name__]
+    record = msgspec.json.decode(msgspec.json.encode(EXAMPLES[name]))
+    assert set(body["required"]) <= set(record) <= set(body["properties"])
+    # A reader that validates must accept fields of a later version.
+    assert body.get("additionalProperties", True) is True
+
+
+def test_a_source_is_an_array_of_five() -> None:
+    source = schema(Span)["$defs"]["Source"]
+    assert source["type"] == "array"
+    assert len(source["prefixItems"]) == len(SRC) == source["minItems"] == source["maxItems"]
