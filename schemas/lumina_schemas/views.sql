@@ -118,10 +118,16 @@ CREATE TABLE meta (version VARCHAR NOT NULL);
 
 -- A call is a leaf: a span whose cost counts in sums, be it known or not. Roll-ups have no cost of
 -- their own, and a second instrumentation's span of the same call says so in cost_reason.
+CREATE MACRO is_call(priced, cost_status, cost_reason) AS
+    priced OR (coalesce(cost_status, '') = 'unknown' AND NOT starts_with(cost_reason, 'duplicate'));
+
+-- The model that answered, else the one that was asked.
+CREATE MACRO model_of(response_model, request_model) AS coalesce(nullif(response_model, ''), request_model);
+
 CREATE VIEW calls AS
-SELECT *, coalesce(nullif(response_model, ''), request_model) AS model
+SELECT *, model_of(response_model, request_model) AS model
 FROM spans
-WHERE priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate'));
+WHERE is_call(priced, cost_status, cost_reason);
 
 
 -- part: meta
@@ -288,7 +294,7 @@ ORDER BY src_epoch, src_origin, src_partition, src_offset, src_ordinal
 -- traces of the page alone, what the list shows of them. {spans}: time and project; {match}: what one
 -- span of the trace must fulfil; {where}: what the trace must.
 WITH around AS (
-    SELECT *, priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate')) AS is_call
+    SELECT *, is_call(priced, cost_status, cost_reason) AS is_call
     FROM spans WHERE {spans}
 ),
 page AS (
@@ -322,7 +328,7 @@ SELECT * FROM (
         count(*) FILTER (is_call AND priced AND around.cost_usd IS NOT NULL) AS priced_calls,
         coalesce(
             list_sort(
-                list(DISTINCT coalesce(nullif(response_model, ''), request_model))
+                list(DISTINCT model_of(response_model, request_model))
                 FILTER (is_call AND (response_model <> '' OR request_model <> ''))
             ),
             []
@@ -337,8 +343,7 @@ SELECT DISTINCT project FROM spans WHERE trace_id = $trace_id ORDER BY project
 
 -- part: trace
 SELECT
-    *, coalesce(nullif(response_model, ''), request_model) AS model,
-    priced OR (cost_status = 'unknown' AND NOT starts_with(cost_reason, 'duplicate')) AS is_call
+    *, model_of(response_model, request_model) AS model, is_call(priced, cost_status, cost_reason) AS is_call
 FROM spans
 WHERE trace_id = $trace_id AND project = $project
 ORDER BY start_ns, span_id

@@ -1,6 +1,7 @@
 """The stream app: normalise and detect, two agents that do no I/O but Kafka's."""
 
 import ssl
+from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from lumina_schemas.settings import Settings
 from lumina_streams.slot import Slot
 from lumina_streams.table import SeriesTable
 from lumina_streams.transport import Transport
+from lumina_streams.transport.flow import FlowControl
 
 BUFFERED_MESSAGES = 64
 """Messages that may wait in memory in front of an agent; one may hold a whole OTLP batch of megabytes."""
@@ -29,6 +31,11 @@ class StreamApp(faust.App):
 
     def _new_producer_transport(self) -> TransportT:
         return Transport(self.conf.broker_producer, self)
+
+    @cached_property
+    def flow_control(self) -> FlowControl:
+        """What stops the flow of messages during a rebalance."""
+        return FlowControl()
 
 
 def stream_app(settings: Settings, slot: Slot) -> StreamApp:
@@ -63,7 +70,8 @@ def stream_app(settings: Settings, slot: Slot) -> StreamApp:
         stream_recovery_delay=0.0,
         producer_acks=-1,
         producer_linger=0.0,
-        producer_compression_type="lz4",
+        # aiokafka's lz4 runs at level 9, 44 us a span of 2.4 kB; its zstd takes 3.4 us and packs tighter.
+        producer_compression_type="zstd",
         # Faust's 16 KiB makes a larger message wait until the batch before it is acknowledged.
         producer_max_batch_size=1024 * 1024,
         producer_max_request_size=settings.max_message_bytes + 100_000,

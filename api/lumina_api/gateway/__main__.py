@@ -1,0 +1,82 @@
+"""The gateway process: `python -m lumina_api.gateway`. Settings come from the environment."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+
+import structlog
+import uvicorn
+import uvloop
+
+from lumina_api.gateway.app import create_app
+from lumina_api.gateway.doorway import Doorway
+from lumina_api.gateway.grpc import create_server
+from lumina_api.gateway.sink import Sink
+from lumina_schemas.settings import Settings
+
+GRACE_S = 5
+"""How long requests under way may take when the process is told to stop."""
+
+log = structlog.get_logger()
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn raises the signal again once it has stopped, before anything else could be closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Serve OTLP over HTTP and gRPC until told to stop."""
+    sink = Sink(settings)
+    doorway = Doorway(settings, sink)
+    grpc_server = create_server(doorway, f"{settings.host}:{settings.otlp_grpc_port}")
+    server = _Server(
+        uvicorn.Config(
+            create_app(settings, sink, doorway),
+            host=settings.host,
+            port=settings.otlp_http_port,
+            http="httptools",
+            ws="none",
+            loop="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    await sink.start()
+    await grpc_server.start()
+    log.info("gateway listens", http=settings.otlp_http_port, grpc=settings.otlp_grpc_port)
+    try:
+        await server.serve()
+    finally:
+        await grpc_server.stop(GRACE_S)
+        await sink.stop()
+        doorway.close()
+
+
+def main() -> None:
+    """Run the process; exit status 1 where a port cannot be had."""
+    settings = Settings()
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
+    # aiokafka repeats every failed attempt as an error; the sink says once what it means.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        uvloop.run(serve(settings))
+    except OSError as error:
+        sys.exit(f"gateway: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""From records of the log to what one transaction of the views writes.
+
+Nothing here fails: what cannot be read is counted under a reason and left out, and its neighbours stay.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from lumina_api.views.columns import ContentRow, Int64, Row, SpanRow
+from lumina_schemas.topics import TYPE_HEADER
+
+NS = 1_000_000_000
+
+# What a decoder raises for bytes that are no such record; the last two for nesting and for broken UTF-8.
+UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
+
+class LogRecord(NamedTuple):
+    """One record as read from Kafka. `topic` is its declared name, without prefix."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Erasure(Struct, frozen=True):
+    """Spans of `project` that started before `before_ns`, and alerts opened before it, are removed."""
+
+    project: str
+    before_ns: Int64
+
+
+class _TopSpan(Struct):
+    trace_id: str
+
+
+class AlertRow(Struct):
+    """What the views index of an alert; the whole record is kept beside it."""
+
+    id: str
+    rev: Int64
+    project: str
+    service: str
+    endpoint: str
+    series_id: str
+    kind: str
+    state: str
+    severity: str
+    opened_at: str
+    updated_at: str
+    resolved_at: str | None = None
+    top_spans: tuple[_TopSpan, ...] = ()
+
+
+class StoredAlert(NamedTuple):
+    """An alert ready for its table: times in ns, the record as it came."""
+
+    row: AlertRow
+    opened_ns: int
+    updated_ns: int
+    resolved_ns: int | None
+    record: str
+
+    @property
+    def trace_ids(self) -> list[str]:
+        """Traces that the alert shows as evidence."""
+        return sorted({span.trace_id for span in self.row.top_spans})
+
+
+class Arrival(NamedTuple):
+    """A content line and when its record reached the broker."""
+
+    row: Row
+    arrived_ns: int
+
+
+class _Tag(Struct):
+    type: str
+
+
+_LINE = msgspec.json.Decoder(SpanRow | ContentRow)
+_TAG = msgspec.json.Decoder(_Tag)
+_ALERT = msgspec.json.Decoder(AlertRow)
+_ERASURE = msgspec.json.Decoder(Erasure)
+
+_ERASURE_KEY = "erasures/"
+
+
+@dataclass
+class Batch:
+    """What a run of records comes to. Later records of a key replace earlier ones as the log says."""
+
+    spans: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    contents: list[Arrival] = field(default_factory=list)
+    alerts: dict[str, StoredAlert] = field(default_factory=dict)
+    removed_alerts: set[str] = field(default_factory=set)
+    erasures: dict[str, Erasure | None] = field(default_factory=dict)
+    positions: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Next offset by (topic, partition)."""
+    lines: int = 0
+    duplicates: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    """Lines and records left out, by reason."""
+
+    def add(self, record: LogRecord) -> None:
+        """Take in one record; its offset counts as read whatever it holds."""
+        self.positions[record.topic, record.partition] = record.offset + 1
+        if record.topic == "spans":
+            self._add_spans(record)
+        elif record.topic == "alerts":
+            self._add_alert(record)
+        elif record.topic == "settings":
+            self._add_setting(record)
+
+    def _add_spans(self, record: LogRecord) -> None:
+        if any(name == TYPE_HEADER for name, _ in record.headers):
+            return  # a control message: for detect alone
+        value = record.value or b""
+        readable = _is_utf8(value)
+        for line in value.split(b"\n"):
+            if not line or line.isspace():
+                continue
+            self.lines += 1
+            if not readable and not _is_utf8(line):
+                self.skipped["line is not UTF-8"] += 1
+                continue
+            try:
+                row = _LINE.decode(line)
+            except UNREADABLE:
+                self.skipped[_why(line)] += 1
+                continue
+            if isinstance(row, SpanRow):
+                self._add_span(row)
+            else:
+                self.contents.append(Arrival(row, record.timestamp_ms * 1_000_000))
+
+    def _add_span(self, row: Row) -> None:
+        stored = self.spans.setdefault(row.key, row)
+        if stored is not row:
+            self.duplicates += 1
+            if row.src < stored.src:
+                self.spans[row.key] = row
+
+    def _add_alert(self, record: LogRecord) -> None:
+        key = _text(record.key)
+        if record.value is None:
+            if key is not None:
+                self.alerts.pop(key, None)
+                self.removed_alerts.add(key)
+            return
+        try:
+            text = record.value.decode()
+            row = _ALERT.decode(record.value)
+            alert = StoredAlert(
+                row,
+                nanoseconds(row.opened_at),
+                nanoseconds(row.updated_at),
+                nanoseconds(row.resolved_at) if row.resolved_at else None,
+                text,
+            )
+        except (*UNREADABLE, ValueError, OverflowError):
+            self.skipped["record is no alert"] += 1
+            return
+        if key != row.id:
+            self.skipped["alert under a key that is not its id"] += 1
+            return
+        known = self.alerts.get(row.id)
+        if known is None or row.rev > known.row.rev:
+            self.alerts[row.id] = alert
+
+    def _add_setting(self, record: LogRecord) -> None:
+        key = _text(record.key)
+        if key is None or not key.startswith(_ERASURE_KEY):
+            return  # another reader's kind
+        if record.value is None:
+            self.erasures[key.removeprefix(_ERASURE_KEY)] = None
+            return
+        try:
+            self.erasures[key.removeprefix(_ERASURE_KEY)] = _ERASURE.decode(record.value)
+        except UNREADABLE:
+            self.skipped["record is no erasure"] += 1
+
+
+def batch_of(records: Iterable[LogRecord]) -> Batch:
+    """One batch out of records, each partition's in the order of its log."""
+    batch = Batch()
+    for record in records:
+        batch.add(record)
+    return batch
+
+
+def nanoseconds(moment: str) -> int:
+    """Unix time in ns of an RFC 3339 time, exact to the microsecond. ValueError where it is none."""
+    at = datetime.fromisoformat(moment)
+    if at.tzinfo is None:
+        raise ValueError(f"{moment!r} has no time zone")
+    since = at - datetime.fromtimestamp(0, UTC)
+    return (since.days * 86_400 + since.seconds) * NS + since.microseconds * 1_000
+
+
+def _is_utf8(data: bytes) -> bool:
+    # The decoder checks the strings that it builds, not those inside raw JSON.
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _text(key: bytes | None) -> str | None:
+    try:
+        return key.decode() if key is not None else None
+    except UnicodeDecodeError:
+        return None
+
+
+def _why(line: bytes) -> str:
+    try:
+        kind = _TAG.decode(line).type
+    except UNREADABLE:
+        return "line is no JSON record"
+    known = (SpanRow.__struct_config__.tag, ContentRow.__struct_config__.tag)
+    return "line misses or mistypes a field" if kind in known else "line of an unknown type"

@@ -1,0 +1,194 @@
+"""The views' DuckDB file: opened, locked, and put aside when it cannot be used. The log rebuilds it."""
+
+import fcntl
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import duckdb
+import structlog
+
+from lumina_schemas.views import part, version
+
+log = structlog.get_logger(__name__)
+
+# Rows of a row group, the unit in which a checkpoint rewrites. DuckDB's default of 122,880 made each
+# checkpoint rewrite up to 300 MB of spans again; this size cut the cost of a row by a third.
+ROW_GROUP_ROWS = 16_384
+
+# A checkpoint of 64 MB takes about 0.3 s. 16 MB cost a third more per row, 256 MB stalled for a second.
+CHECKPOINT_THRESHOLD = "64MB"
+
+# Bounds what DuckDB holds: caches, sorts and the rows not yet in the file. Larger results spill to disk.
+MEMORY_LIMIT = "160MB"
+
+# Threads beside the one that asks: none. Each reader and the writer work in threads of their own; a second
+# one for the writer cost a fifth more CPU per row.
+THREADS = 1
+
+# Only the newest file put aside is kept: two broken ones tell no more than one.
+_SIDE = (".wal",)
+
+
+class Unusable(RuntimeError):
+    """The file cannot be opened now, and it is not the file's fault: locked, no rights, disk full."""
+
+
+@dataclass(frozen=True)
+class ViewsFile:
+    """An open DuckDB file and the lock that keeps other processes out of it."""
+
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+    lock: IO[str]
+
+    def close(self) -> None:
+        """Close the file; what its write-ahead log holds is written into it."""
+        try:
+            self.connection.close()
+        finally:
+            self.lock.close()
+
+
+def open_file(path: Path) -> ViewsFile:
+    """Open the views' file, making it where there is none, or where it is corrupt or of another schema.
+
+    Raises Unusable, saying what to do, where opening it again later may go better.
+    """
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(path)
+    except OSError as error:
+        raise Unusable(
+            f"The views' file {path} cannot be used: {error}. Check its folder's rights and free space."
+        ) from error
+    try:
+        return ViewsFile(path, _open(path), lock)
+    except BaseException:
+        lock.close()
+        raise
+
+
+def put_aside(path: Path, why: str) -> None:
+    """Rename a file that cannot be used; the views are then built from the log, as far back as it goes."""
+    aside = path.with_name(f"{path.name}.aside")
+    for suffix in ("", *_SIDE):
+        source = path.with_name(path.name + suffix)
+        target = aside.with_name(aside.name + suffix)
+        if source.is_file():
+            os.replace(source, target)
+        elif target.is_file():
+            target.unlink()
+    log.warning(
+        "views file put aside, rebuilding from the log",
+        path=str(path),
+        aside=str(aside),
+        why=why,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def is_corruption(error: duckdb.Error) -> bool:
+    """Whether DuckDB says that the file itself is damaged, not the statement."""
+    text = str(error).lower()
+    return isinstance(error, duckdb.SerializationException) or any(
+        sign in text
+        for sign in ("corrupt", "checksum", "not a valid duckdb database", "read enough bytes", "deserialize")
+    )
+
+
+def _lock(path: Path) -> IO[str]:
+    # DuckDB's own lock does not keep a second instance of the same process out.
+    lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        holder = lock.read().strip() or "unknown"
+        lock.close()
+        raise Unusable(
+            f"The views' file {path} is in use by another process (pid {holder}). "
+            "Stop that process, or give this one its own file with LUMINA_VIEWS_PATH."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+    return lock
+
+
+def _open(path: Path) -> duckdb.DuckDBPyConnection:
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        raise Unusable(f"The views' file {path} may not be read and written by this user. Change its rights.")
+    if path.exists() and not path.is_file():
+        raise Unusable(f"{path} is no file. Move it away, or name another file with LUMINA_VIEWS_PATH.")
+    for reason in (None, "retry"):
+        try:
+            connection = _attach(path)
+        except duckdb.Error as error:
+            if _is_passing(error):
+                raise Unusable(f"The views' file {path} cannot be opened: {error}") from error
+            if reason is not None:
+                raise
+            put_aside(path, f"cannot be opened: {error}")
+            continue
+        found = _version(connection)
+        if found in (version(), None):
+            if found is None:
+                _create(connection)
+            return connection
+        connection.close()
+        put_aside(path, f"has schema {found}, this release has {version()}")
+    raise AssertionError("a new file has a new schema")
+
+
+def _attach(path: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(
+        config={
+            "threads": THREADS,
+            "memory_limit": MEMORY_LIMIT,
+            "checkpoint_threshold": CHECKPOINT_THRESHOLD,
+            "preserve_insertion_order": False,
+            "temp_directory": f"{path}.tmp",
+            # Nothing that the views need: statements come from views.sql, but values are anybody's.
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            # A page of a list has up to 1,000 rows: only theirs are read in full.
+            "late_materialization_max_rows": 1001,
+        }
+    )
+    try:
+        quoted = str(path).replace("'", "''")
+        connection.execute(
+            f"ATTACH '{quoted}' AS views (ROW_GROUP_SIZE {ROW_GROUP_ROWS}, STORAGE_VERSION 'latest')"
+        )
+        connection.execute("USE views")
+        connection.execute("SET enable_external_access = false")
+        _version(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> str | None:
+    """Version of the file's schema; None where the file is new."""
+    try:
+        found = connection.execute(part("meta")).fetchone()
+    except duckdb.CatalogException:
+        return None
+    return found[0] if found else "none"
+
+
+def _create(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.begin()
+    connection.execute(part("schema"))
+    connection.execute(part("set_meta"), {"version": version()})
+    connection.commit()
+
+
+def _is_passing(error: duckdb.Error) -> bool:
+    text = str(error).lower()
+    return any(sign in text for sign in ("no space left", "could not set lock", "permission denied"))

@@ -1,0 +1,91 @@
+"""How far the views are: what has been replayed, what lags, and what keeps them from being ready."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class PartitionProgress:
+    """Offsets of one partition: begun at, applied up to, to be reached, and the end as last seen."""
+
+    first: int
+    next: int
+    target: int
+    end: int
+
+    @property
+    def behind(self) -> int:
+        """Records to go until what lay there at the start is applied."""
+        return max(0, self.target - self.next)
+
+    @property
+    def lag(self) -> int:
+        """Records to go until the end as last seen."""
+        return max(0, self.end - self.next)
+
+
+@dataclass
+class TopicProgress:
+    """Progress of one topic, by its full name."""
+
+    name: str
+    partitions: dict[int, PartitionProgress] = field(default_factory=dict)
+
+    @property
+    def behind(self) -> int:
+        """Records to go until ready."""
+        return sum(partition.behind for partition in self.partitions.values())
+
+    @property
+    def lag(self) -> int:
+        """Records not yet applied."""
+        return sum(partition.lag for partition in self.partitions.values())
+
+    @property
+    def replayed(self) -> float:
+        """Share of what lay there at the start that is applied, 0 to 1."""
+        whole = sum(max(0, p.target - p.first) for p in self.partitions.values())
+        return 1.0 - self.behind / whole if whole else 1.0
+
+
+@dataclass
+class Progress:
+    """State of the views as /ready and /metrics tell it."""
+
+    topics: dict[str, TopicProgress] = field(default_factory=dict)
+    following: bool = False
+    """Whether the reader is attached to the log."""
+    caught_up: bool = False
+    """Whether the end seen at the start has been reached."""
+    trouble: str = "The views are starting."
+    """What keeps the reader from its work, and what to do; empty when nothing does."""
+
+    def applied(self, positions: dict[tuple[str, int], int]) -> None:
+        """Note what one batch has moved on."""
+        for (topic, number), next_offset in positions.items():
+            partition = self.topics[topic].partitions[number]
+            partition.next = next_offset
+            partition.end = max(partition.end, next_offset)
+        self.settle()
+
+    def settle(self) -> None:
+        """See whether the end of the start has been reached. It stays so until the reader starts anew."""
+        if self.following and not any(topic.behind for topic in self.topics.values()):
+            self.caught_up = True
+
+    def stopped(self, trouble: str) -> None:
+        """The reader lost its log or its file, and will try again."""
+        self.trouble = trouble
+        self.following = self.caught_up = False
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the views are not ready; empty when they are."""
+        if self.trouble:
+            return [self.trouble]
+        if self.caught_up:
+            return []
+        return [
+            f"Replaying {topic.name}: {topic.replayed:.0%} done, {topic.behind} records to go."
+            for topic in self.topics.values()
+            if topic.behind
+        ] or ["The views are about to follow the log."]

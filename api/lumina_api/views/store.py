@@ -1,0 +1,305 @@
+"""The views' tables: batches of the log go in, rows and positions in one transaction; cursors read.
+
+Among rows of one span the smallest source position wins, whatever came first, so that a file that is
+built anew from the same log holds the same rows.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Condition
+from typing import NamedTuple, Self
+
+import duckdb
+import pyarrow as pa
+import structlog
+from msgspec import Raw
+
+from lumina_api.views.batch import Arrival, Batch, Erasure, StoredAlert
+from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
+from lumina_api.views.file import ViewsFile, open_file
+from lumina_schemas.views import part
+
+log = structlog.get_logger(__name__)
+
+_SOURCE = ("src_epoch", "src_origin", "src_partition", "src_offset", "src_ordinal")
+_SOURCE_TYPES = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64())
+
+# Errors of values, not of the file or the machine: some row does not fit its column.
+UNFIT = (pa.ArrowException, UnicodeError, OverflowError, duckdb.DataError, duckdb.InvalidInputException)
+
+
+READERS_GO_S = 5.0
+
+# Arrow's own pool keeps what a batch needed; the system's gives it back: 30 MB less at the end of a replay.
+pa.set_memory_pool(pa.system_memory_pool())
+
+
+class Position(NamedTuple):
+    """How far a partition was applied. `epoch` is the topic's Kafka id."""
+
+    epoch: str
+    next_offset: int
+
+
+@dataclass
+class Applied:
+    """What this process has written."""
+
+    lines: int = 0
+    spans: int = 0
+    duplicates: int = 0
+    contents: int = 0
+    alerts: int = 0
+    batches: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+class Store:
+    """The open views. One thread writes; any number read through `cursor()`."""
+
+    def __init__(self, file: ViewsFile, applied: Applied | None = None) -> None:
+        self._file = file
+        self._connection = file.connection
+        self._reading: set[duckdb.DuckDBPyConnection] = set()
+        self._no_reader = Condition()
+        self.applied = applied if applied is not None else Applied()
+        rows = self._connection.execute(part("erasures")).fetchall()
+        self._erasures = {name: Erasure(project, before_ns) for name, project, before_ns in rows}
+
+    @classmethod
+    def open(cls, path: Path, applied: Applied | None = None) -> Self:
+        """Open or make the file, counting on in `applied`. Raises `file.Unusable` where that fails now."""
+        file = open_file(path)
+        try:
+            return cls(file, applied)
+        except BaseException:
+            file.close()
+            raise
+
+    def close(self) -> None:
+        """Interrupt the readers and close the file."""
+        with self._no_reader:
+            for cursor in self._reading:
+                cursor.interrupt()
+            # An instance of DuckDB lives as long as its last reader, and two on one file do not go together.
+            self._no_reader.wait_for(lambda: not self._reading, READERS_GO_S)
+        self._file.close()
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection of its own for reading: it sees whole batches only."""
+        with self._connection.cursor() as cursor:
+            with self._no_reader:
+                self._reading.add(cursor)
+            try:
+                cursor.execute("USE views")
+                yield cursor
+            finally:
+                with self._no_reader:
+                    self._reading.discard(cursor)
+                    self._no_reader.notify_all()
+
+    def positions(self) -> dict[tuple[str, int], Position]:
+        """What was applied, by (topic, partition)."""
+        rows = self._connection.execute(part("positions")).fetchall()
+        return {
+            (topic, partition): Position(epoch, next_offset) for topic, partition, epoch, next_offset in rows
+        }
+
+    def apply(self, batch: Batch, epochs: Mapping[str, str]) -> None:
+        """Write a batch and its positions, all or nothing. `epochs`: the Kafka id of each topic.
+
+        A row that fits no column is left out and counted; any other error of DuckDB is raised, and
+        nothing of the batch is written then.
+        """
+        try:
+            self._apply(batch, epochs)
+        except UNFIT:
+            self._apply(self._fitting(batch), epochs)
+
+    def _apply(self, batch: Batch, epochs: Mapping[str, str]) -> None:
+        erasures = self._erasures | {name: new for name, new in batch.erasures.items() if new is not None}
+        for name, new in batch.erasures.items():
+            if new is None:
+                erasures.pop(name, None)
+        erased = _Erased(erasures)
+        spans = [row for row in batch.spans.values() if not erased.span(row)]
+        contents = [arrival for arrival in batch.contents if not erased.content(arrival)]
+        alerts = [alert for alert in batch.alerts.values() if not erased.alert(alert)]
+        self._connection.begin()
+        try:
+            self._write_erasures(batch.erasures)
+            stored, duplicates = self._write_spans(spans)
+            self._write_contents(contents)
+            for removed in batch.removed_alerts:
+                self._connection.execute(part("remove_alert"), {"id": removed})
+            for alert in alerts:
+                self._connection.execute(part("upsert_alert"), _alert_values(alert))
+            self._write_positions(batch.positions, epochs)
+            self._connection.commit()
+        except BaseException:
+            self._roll_back()
+            raise
+        self._erasures = erasures
+        done = self.applied
+        done.batches += 1
+        done.lines += batch.lines
+        done.spans += stored
+        done.duplicates += batch.duplicates + duplicates
+        done.contents += len(contents)
+        done.alerts += len(alerts)
+        done.skipped += batch.skipped
+
+    def _roll_back(self) -> None:
+        try:
+            self._connection.rollback()
+        except duckdb.Error as error:
+            # After a fatal error there is no transaction left to roll back: the caller opens anew.
+            log.debug("rollback failed", error=str(error))
+
+    def _write_erasures(self, erasures: Mapping[str, Erasure | None]) -> None:
+        for name, erasure in erasures.items():
+            if erasure is None:
+                self._connection.execute(part("remove_erasure"), {"id": name})
+                continue
+            values = {"project": erasure.project, "before_ns": erasure.before_ns}
+            self._connection.execute(part("set_erasure"), {"id": name, **values})
+            for statement in ("erase_contents", "erase_spans", "erase_alerts"):
+                self._connection.execute(part(statement), values)
+
+    def _write_spans(self, rows: list[Row]) -> tuple[int, int]:
+        """Write the rows that are new or win over the stored ones; returns how many, and how many lost."""
+        if not rows:
+            return 0, 0
+        table = _table(rows, SPAN_COLUMNS)
+        starts = [row.start_ns for row in rows]  # type: ignore[attr-defined]
+        with self._incoming(table.append_column("row", pa.array(range(len(rows)), pa.int64()))):
+            found = self._connection.execute(
+                part("duplicates"), {"first_ns": min(starts), "last_ns": max(starts)}
+            ).fetchall()
+            lost = {index for index, _, *source in found if rows[index].src >= tuple(source)}
+            if beaten := [stored for index, stored, *_ in found if index not in lost]:
+                self._connection.execute(part("delete_rows"), {"rows": beaten})
+            self._connection.execute(part("insert_spans"), {"lost": sorted(lost)})
+        return len(rows) - len(lost), len(found)
+
+    def _write_positions(self, positions: Mapping[tuple[str, int], int], epochs: Mapping[str, str]) -> None:
+        if positions:
+            self._connection.execute(
+                part("set_positions"),
+                {
+                    "topics": [topic for topic, _ in positions],
+                    "partitions": [partition for _, partition in positions],
+                    "epochs": [epochs.get(topic, "") for topic, _ in positions],
+                    "next_offsets": list(positions.values()),
+                },
+            )
+
+    def _write_contents(self, arrivals: list[Arrival]) -> None:
+        if not arrivals:
+            return
+        unique = {(arrival.row.key, arrival.row.src): arrival for arrival in arrivals}
+        table = _table([arrival.row for arrival in unique.values()], CONTENT_COLUMNS)
+        arrived = pa.array([arrival.arrived_ns for arrival in unique.values()], pa.int64())
+        with self._incoming(table.append_column("arrived_ns", arrived)):
+            self._connection.execute(part("insert_contents"))
+
+    @contextmanager
+    def _incoming(self, table: pa.Table) -> Iterator[None]:
+        self._connection.register("incoming", table)
+        try:
+            yield
+        finally:
+            self._connection.unregister("incoming")
+
+    def _fitting(self, batch: Batch) -> Batch:
+        """The batch without rows that no table takes, found by trying each alone."""
+        spans = {key: row for key, row in batch.spans.items() if self._fits([row], SPAN_COLUMNS)}
+        contents = [arrival for arrival in batch.contents if self._fits([arrival.row], CONTENT_COLUMNS)]
+        lost = len(batch.spans) - len(spans) + len(batch.contents) - len(contents)
+        skipped = batch.skipped + Counter({"row fits no column": lost})
+        log.warning("rows left out of the views: they fit no column", rows=lost)
+        return Batch(
+            spans,
+            contents,
+            batch.alerts,
+            batch.removed_alerts,
+            batch.erasures,
+            batch.positions,
+            batch.lines,
+            batch.duplicates,
+            skipped,
+        )
+
+    def _fits(self, rows: list[Row], columns: tuple[Column, ...]) -> bool:
+        try:
+            with self._incoming(_table(rows, columns)):
+                self._connection.execute("SELECT * FROM incoming").fetchall()
+        except UNFIT:
+            return False
+        return True
+
+
+class _Erased:
+    """What the erasures in force hide."""
+
+    def __init__(self, erasures: Mapping[str, Erasure]) -> None:
+        self._before: dict[str, int] = {}
+        for erasure in erasures.values():
+            known = self._before.get(erasure.project, erasure.before_ns)
+            self._before[erasure.project] = max(known, erasure.before_ns)
+
+    def _hides(self, project: str, at_ns: int) -> bool:
+        before = self._before.get(project)
+        return before is not None and at_ns < before
+
+    def span(self, row: Row) -> bool:
+        return self._hides(row.project, row.start_ns)  # type: ignore[attr-defined]
+
+    def content(self, arrival: Arrival) -> bool:
+        return self._hides(arrival.row.project, arrival.arrived_ns)
+
+    def alert(self, alert: StoredAlert) -> bool:
+        return self._hides(alert.row.project, alert.opened_ns)
+
+
+def _alert_values(alert: StoredAlert) -> dict[str, object]:
+    row = alert.row
+    return {
+        "id": row.id,
+        "rev": row.rev,
+        "project": row.project,
+        "service": row.service,
+        "endpoint": row.endpoint,
+        "series_id": row.series_id,
+        "kind": row.kind,
+        "state": row.state,
+        "severity": row.severity,
+        "opened_ns": alert.opened_ns,
+        "updated_ns": alert.updated_ns,
+        "resolved_ns": alert.resolved_ns,
+        "trace_ids": alert.trace_ids,
+        "record": alert.record,
+    }
+
+
+def _table(rows: list[Row], columns: tuple[Column, ...]) -> pa.Table:
+    values = {column.name: _values(rows, column) for column in columns}
+    for index, (name, kind) in enumerate(zip(_SOURCE, _SOURCE_TYPES, strict=True)):
+        values[name] = pa.array([row.src[index] for row in rows], kind)
+    return pa.table(values)
+
+
+def _values(rows: Iterable[Row], column: Column) -> pa.Array:
+    name = column.name
+    values = [getattr(row, name) for row in rows]
+    return pa.array([_json(value) for value in values] if column.json else values, column.type)
+
+
+def _json(raw: Raw) -> bytes | None:
+    """JSON text, or None where the field is absent or null."""
+    text = bytes(raw)
+    return text if text and text != b"null" else None

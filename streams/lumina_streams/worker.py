@@ -1,0 +1,84 @@
+"""`lumina-stream`: one worker process of the stream app."""
+
+import asyncio
+import logging
+import os
+import sys
+
+import mode.loop
+import structlog
+from aiokafka.errors import KafkaError
+
+from lumina_schemas.kafka import client_options
+from lumina_schemas.settings import Settings
+from lumina_schemas.topics import DETECT_CHANGELOG, SPANS
+from lumina_streams.transport.topic_facts import describe
+
+
+class StartError(RuntimeError):
+    """Kafka or its topics are not as a worker needs them."""
+
+
+async def series_partitions(settings: Settings) -> int:
+    """How many partitions the log of the series has; its state must have as many.
+
+    Raises StartError, saying what to do.
+    """
+    names = [settings.topic(SPANS), settings.topic(DETECT_CHANGELOG)]
+    try:
+        facts = await describe(client_options(settings), names)
+    except (KafkaError, OSError) as error:
+        raise StartError(f"Kafka cannot be reached ({error!r}). Check KAFKA_BOOTSTRAP_SERVERS.") from error
+    if missing := [name for name in names if name not in facts]:
+        raise StartError(
+            f"Topics are missing: {', '.join(missing)}. Create them with `lumina topics --create`."
+        )
+    counts = {name: facts[name].partitions for name in names}
+    if len(set(counts.values())) > 1:
+        raise StartError(
+            f"These topics must have equally many partitions: {counts}. A series would be processed where "
+            "its state is not. Recreate the wrong one, or use another LUMINA_TOPIC_PREFIX."
+        )
+    return counts[names[0]]
+
+
+def main() -> None:
+    """Run a worker until SIGTERM; it then finishes its run, commits and leaves.
+
+    `LUMINA_HEALTH_PORT` names the loopback port of /health, /ready and /metrics (0 or absent: a free one).
+    """
+    settings = Settings()
+    level = settings.log_level.upper()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        partitions = asyncio.run(series_partitions(settings))
+    except StartError as error:
+        structlog.get_logger().critical("the worker cannot start", reason=str(error))
+        sys.exit(1)
+    run(settings.model_copy(update={"partitions": partitions}))
+
+
+def run(settings: Settings) -> None:
+    """Build the app and hand this process over to Faust."""
+    mode.loop.use("uvloop")  # before anything creates an event loop
+    from faust.worker import Worker
+
+    from lumina_streams.agents import detect, normalise
+    from lumina_streams.app import stream_app
+    from lumina_streams.health import Health
+    from lumina_streams.metrics import Metrics
+    from lumina_streams.slot import Slot
+
+    metrics = Metrics()
+    app = stream_app(settings, Slot(settings.data_dir / "workers"))
+    normalise.register(app, settings, metrics)
+    detect.register(app, settings, metrics)
+    health = Health(app, metrics, int(os.environ.get("LUMINA_HEALTH_PORT", "0")))
+    Worker(app, health, loglevel="WARNING", redirect_stdouts=False, quiet=True).execute_from_commandline()
+
+
+if __name__ == "__main__":
+    main()

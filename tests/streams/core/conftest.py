@@ -1,0 +1,149 @@
+"""Traffic for the detection tests: seeded calls of one series, in event time."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from lumina_schemas.alert import Alert
+from lumina_schemas.partition import series_id
+from lumina_schemas.source import Source
+from lumina_streams.core.call import Call, CallMessage, CallPart
+from lumina_streams.core.rules import Rules
+from lumina_streams.core.series import SeriesState, step
+
+START_NS = 1_767_261_600_000_000_000  # 2026-01-01 10:00 UTC
+AT = "2026-01-01T10:00:00Z"
+TEXT = (
+    "order parcel refund invoice customer account delivery address carrier tracking number "
+    "payment card shipping return policy item colour size stock warehouse delay email phone "
+    "support agent ticket please check your the we have has been will to from on in by and with "
+    "for our today tomorrow Monday status update"
+)
+WORDS = TEXT.split()
+
+
+def message(role: str, text: str) -> CallMessage:
+    return CallMessage(role, (CallPart("text", text),))
+
+
+@dataclass
+class Traffic:
+    """A series' calls: log-normal cost, a few recurring prompts with varied answers."""
+
+    seed: int = 0
+    sigma: float = 0.4
+    usd: float = 0.004
+    gap_s: float = 6.0
+    prompts: int = 5
+    model: str = "gpt-4o-mini"
+    content: bool = True
+    n: int = 0
+    now_ns: int = START_NS
+    rng: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        self.usual = [self.rng.choices(WORDS, k=self.rng.randint(30, 60)) for _ in range(self.prompts)]
+
+    def answer(self, prompt: int) -> str:
+        """A usual answer: a fifth of the words differ each time."""
+        return " ".join(
+            self.rng.choice(WORDS) if self.rng.random() < 0.2 else word for word in self.usual[prompt]
+        )
+
+    def call(self, times: float = 1.0, answer: str | None = None, **fields: Any) -> Call:
+        """The next call; `times` multiplies its cost."""
+        prompt = self.rng.randrange(self.prompts)
+        usd = self.usd * self.rng.lognormvariate(0, self.sigma) * times
+        usual = self.answer(prompt)
+        self.now_ns += int(self.rng.expovariate(1 / self.gap_s) * 1e9) + 1
+        self.n += 1
+        content: dict[str, Any] = {}
+        if self.content:
+            question = f"Question {chr(65 + prompt)}: where is my order, and what do I do about it?"
+            content = {
+                "input_messages": (message("user", question),),
+                "output_messages": (message("assistant", usual if answer is None else answer),),
+            }
+        values: dict[str, Any] = {
+            "src": Source("epoch", "otlp", 0, self.n, 0),
+            "series_id": series_id("demo", "checkout", "answer"),
+            "project": "demo",
+            "service": "checkout",
+            "endpoint": "answer",
+            "trace_id": f"{self.n:032x}",
+            "span_id": f"{(self.seed << 40) + self.n:016x}",
+            "start_ns": self.now_ns,
+            "duration_ms": 800.0,
+            "kind": "llm",
+            "status": "ok",
+            "request_model": self.model,
+            "input_tokens": int(1000 * self.rng.lognormvariate(0, 0.2)),
+            "output_tokens": int(200 * self.rng.lognormvariate(0, 0.2)),
+            "cost_usd": usd,
+            "priced": True,
+            **content,
+            **fields,
+        }
+        return Call(**values)
+
+    def calls(self, count: int, times: float = 1.0, answer: str | None = None, **fields: Any) -> list[Call]:
+        return [self.call(times, answer, **fields) for _ in range(count)]
+
+
+@dataclass
+class Bench:
+    """A series' state with everything it published."""
+
+    rules: Rules = field(default_factory=Rules)
+    state: SeriesState = field(
+        default_factory=lambda: SeriesState.fresh(
+            series_id("demo", "checkout", "answer"), "demo", "checkout", "answer"
+        )
+    )
+    alerts: list[Alert] = field(default_factory=list)
+
+    def feed(self, calls: Iterable[Call]) -> list[Alert]:
+        """Apply calls; returns what these calls made it publish."""
+        news: list[Alert] = []
+        for call in calls:
+            if self.state.positions.advance(call.src):
+                news += step(self.state, call, self.rules, AT)
+        self.alerts += news
+        return news
+
+    def feed_until(self, calls: Iterable[Call], wanted: Callable[[Alert], bool]) -> tuple[int, Alert]:
+        """Apply calls until an alert is as wanted; returns (calls needed, alert)."""
+        for count, call in enumerate(calls, 1):
+            for alert in self.feed([call]):
+                if wanted(alert):
+                    return count, alert
+        raise AssertionError(f"no such alert among {[(a.kind, a.state) for a in self.alerts]}")
+
+
+@pytest.fixture
+def make_traffic() -> type[Traffic]:
+    return Traffic
+
+
+@pytest.fixture(scope="session")
+def traffic_type() -> type[Traffic]:
+    return Traffic
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def make_bench() -> type[Bench]:
+    return Bench
+
+
+@pytest.fixture
+def refusal() -> str:
+    return "I'm sorry, but I can't help with that request."
