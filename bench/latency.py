@@ -10,6 +10,7 @@ import asyncio
 import json
 import statistics
 import time
+from datetime import datetime
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer
@@ -34,13 +35,14 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
     quiet = [Call("steady", f"endpoint-{n}") for n in range(50)]
     provoked = [Call("provoked", f"endpoint-{n}") for n in range(options.alerts)]
     consumer = AIOKafkaConsumer(
-        f"{stack['prefix']}alerts",
+        f"{stack['topic_prefix']}alerts",
         bootstrap_servers=stack["kafka"],
         auto_offset_reset="earliest",
         fetch_max_wait_ms=5,
     )
     await consumer.start()
     arrived: dict[str, float] = {}
+    detected: dict[str, float] = {}
     sent_at: dict[str, float] = {}
     memory = Memory(stack["pids"])  # type: ignore[arg-type]
 
@@ -48,7 +50,9 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
         async for record in consumer:
             alert = json.loads(record.value)
             if alert["service"] == "provoked":
-                arrived.setdefault(alert["endpoint"], time.monotonic())
+                arrived.setdefault(alert["endpoint"], time.time())
+                seen = datetime.fromisoformat(alert["detected_at"]).timestamp()
+                detected.setdefault(alert["endpoint"], seen)
 
     listener = asyncio.create_task(listen())
     try:
@@ -85,7 +89,7 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
                 answers.append((time.monotonic() - begin) * 1000)
 
             async def provoke(endpoint: str, body: bytes) -> None:
-                sent_at[endpoint] = time.monotonic()
+                sent_at[endpoint] = time.time()
                 await post(body)
 
             begin = time.monotonic()
@@ -111,11 +115,10 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
         listener.cancel()
         await consumer.stop()
     early = [endpoint for endpoint in arrived if arrived[endpoint] < sent_at.get(endpoint, 0)]
-    delays = [
-        (arrived[endpoint] - at) * 1000
-        for endpoint, at in sent_at.items()
-        if endpoint in arrived and endpoint not in early
-    ]
+    counted = [endpoint for endpoint in sent_at if endpoint in arrived and endpoint not in early]
+    delays = [(arrived[endpoint] - sent_at[endpoint]) * 1000 for endpoint in counted]
+    to_detect = [(detected[endpoint] - sent_at[endpoint]) * 1000 for endpoint in counted]
+    to_reader = [(arrived[endpoint] - detected[endpoint]) * 1000 for endpoint in counted]
     return {
         "bench": "latency",
         "spans_per_s": round(total * per / took),
@@ -129,6 +132,10 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
         "p99_ms": percentile(delays, 0.99),
         "max_ms": round(max(delays), 1),
         "mean_ms": round(statistics.fmean(delays), 1),
+        "until_detect_p50_ms": percentile(to_detect, 0.50),
+        "until_detect_p99_ms": percentile(to_detect, 0.99),
+        "after_detect_p50_ms": percentile(to_reader, 0.50),
+        "after_detect_p99_ms": percentile(to_reader, 0.99),
         "gateway_p50_ms": percentile(answers, 0.50),
         "gateway_p99_ms": percentile(answers, 0.99),
         "peak_mb": memory.peak_mb,

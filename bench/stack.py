@@ -31,7 +31,7 @@ def running_stack(**env: str) -> Iterator[dict[str, Any]]:
         }
         with (Path(folder) / "up.log").open("w") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lumina_api.cli", "up", "--json"],
+                [str(Path(sys.executable).with_name("lumina")), "up", "--json"],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from lumina_api.kafka import admin_client, client_options, partition_counts
+from lumina_api.kafka import admin_client, partition_counts
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
 

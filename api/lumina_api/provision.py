@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from lumina_api.kafka import admin_client, client_options, partition_counts
+from lumina_api.kafka import admin_client, partition_counts
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import TOPICS, Topic
 

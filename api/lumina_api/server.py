@@ -20,6 +20,7 @@ from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.sink import Sink
 from lumina_api.rest import create_app
 from lumina_api.views import Views
+from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 
 GRACE_S = 5
@@ -94,8 +95,9 @@ def main() -> None:
     # aiokafka repeats every failed attempt as an error; the views say once what it means.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
+        client_options(settings)  # what is wrong there does not get right by trying again
         uvloop.run(serve(settings))
-    except OSError as error:
+    except (KafkaSettingsError, OSError) as error:
         sys.exit(f"api: {error}")
 
 

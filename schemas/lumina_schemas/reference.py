@@ -9,28 +9,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
-
 from lumina_schemas.generated import run
-from lumina_schemas.settings import Settings
+from lumina_schemas.settings import Settings, variable
 from lumina_schemas.topics import HOUR_MS, TOPICS, Topic
 
 BEGIN = "<!-- generated: make schemas -->"
 END = "<!-- end -->"
 
 
-def variable(name: str, info: FieldInfo) -> str:
-    """The environment variable that sets a field of `Settings`."""
-    if isinstance(info.validation_alias, AliasChoices):
-        return str(info.validation_alias.choices[0])
-    return f"{Settings.model_config['env_prefix']}{name}".upper()
-
-
 def settings_table() -> str:
     """Every setting: environment variable, default, meaning."""
     rows = [
-        (f"`{variable(name, info)}`", _value(info.get_default()), info.description or "")
+        (f"`{variable(name)}`", _value(info.get_default()), info.description or "")
         for name, info in Settings.model_fields.items()
     ]
     return table(("setting", "default", "meaning"), rows)

@@ -1,9 +1,10 @@
 """Every setting of Lumina, read from the environment. One table in the docs is checked against this class."""
 
+import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from lumina_schemas.topics import Topic
@@ -79,6 +80,13 @@ class Settings(BaseSettings):
         default=4317, description="OTLP/gRPC. If taken, `lumina up` picks a free one."
     )
     kafka_port: int = Field(default=9092, description="Local Kafka. If taken, `lumina up` picks a free one.")
+    health_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="The stream worker's /health, /ready and /metrics, on 127.0.0.1. 0: any free port; "
+        "`lumina up` picks it.",
+    )
 
     # Gateway
     max_body_bytes: int = Field(
@@ -116,12 +124,26 @@ class Settings(BaseSettings):
     views_path: Path | None = Field(
         default=None, description="The API's DuckDB file. Default: `views.duckdb` in the data folder."
     )
+    cache_dir: Path | None = Field(
+        default=None,
+        description="Folder of downloaded Kafka jars. Default: `lumina` in the user's cache folder.",
+    )
     log_level: str = Field(default="info", description="debug, info, warning or error.")
     demo: bool = Field(
         default=True,
         validation_alias=_standard("DEMO"),
         description="`make up` plays demo traffic; 0 = never.",
     )
+
+    @field_validator("views_path", "cache_dir", mode="before")
+    @classmethod
+    def _unset(cls, path: object) -> object:
+        return None if path == "" else path
+
+    @field_validator("cache_dir")
+    @classmethod
+    def _at_home(cls, path: Path | None) -> Path | None:
+        return Path(os.path.expanduser(path)) if path else None  # Path.expanduser raises on unknown users
 
     @cached_property
     def landing_topics(self) -> dict[str, str | None]:
@@ -136,6 +158,14 @@ class Settings(BaseSettings):
     def topic(self, topic: Topic | str) -> str:
         """Full name of a declared topic."""
         return self.topic_prefix + (topic if isinstance(topic, str) else topic.name)
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets a field of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[0])
+    return f"{Settings.model_config['env_prefix']}{field}".upper()
 
 
 def _landing(setting: str) -> dict[str, str | None]:

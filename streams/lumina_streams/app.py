@@ -1,15 +1,13 @@
 """The stream app: normalise and detect, two agents that do no I/O but Kafka's."""
 
-import ssl
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
 
 import faust
 from faust.types.transports import TransportT
 from yarl import URL
 
-from lumina_schemas.kafka import client_options
+from lumina_schemas.kafka import ClientOptions, client_options
 from lumina_schemas.settings import Settings
 from lumina_streams.slot import Slot
 from lumina_streams.table import SeriesTable
@@ -80,9 +78,9 @@ def stream_app(settings: Settings, slot: Slot) -> StreamApp:
     )
 
 
-def credentials(options: dict[str, Any]) -> faust.types.auth.CredentialsT | None:
+def credentials(options: ClientOptions) -> faust.types.auth.CredentialsT | None:
     """The same options in Faust's form."""
-    context = cast(ssl.SSLContext | None, options.get("ssl_context"))
+    context = options.get("ssl_context")
     if options["security_protocol"].startswith("SASL"):
         sasl = faust.SASLCredentials(
             mechanism=options["sasl_mechanism"],

@@ -1,15 +1,15 @@
 """`lumina-stream`: one worker process of the stream app."""
 
 import asyncio
+import gc
 import logging
-import os
 import sys
 
 import mode.loop
 import structlog
 from aiokafka.errors import KafkaError
 
-from lumina_schemas.kafka import client_options
+from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import DETECT_CHANGELOG, SPANS
 from lumina_streams.transport.topic_facts import describe
@@ -27,6 +27,8 @@ async def series_partitions(settings: Settings) -> int:
     names = [settings.topic(SPANS), settings.topic(DETECT_CHANGELOG)]
     try:
         facts = await describe(client_options(settings), names)
+    except KafkaSettingsError as error:
+        raise StartError(str(error)) from error
     except (KafkaError, OSError) as error:
         raise StartError(f"Kafka cannot be reached ({error!r}). Check KAFKA_BOOTSTRAP_SERVERS.") from error
     if missing := [name for name in names if name not in facts]:
@@ -43,10 +45,7 @@ async def series_partitions(settings: Settings) -> int:
 
 
 def main() -> None:
-    """Run a worker until SIGTERM; it then finishes its run, commits and leaves.
-
-    `LUMINA_HEALTH_PORT` names the loopback port of /health, /ready and /metrics (0 or absent: a free one).
-    """
+    """Run a worker until SIGTERM; it then finishes its run, commits and leaves."""
     settings = Settings()
     level = settings.log_level.upper()
     structlog.configure(
@@ -76,7 +75,14 @@ def run(settings: Settings) -> None:
     app = stream_app(settings, Slot(settings.data_dir / "workers"))
     normalise.register(app, settings, metrics)
     detect.register(app, settings, metrics)
-    health = Health(app, metrics, int(os.environ.get("LUMINA_HEALTH_PORT", "0")))
+    # Faust sets the root logger to DEBUG and filters in its handler: every debug line would be formatted.
+    for name in ("aiokafka", "asyncio", "faust", "mode"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # What is loaded now stays; a run makes thousands of objects that die young and hold no cycles.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    health = Health(app, metrics, settings.health_port)
     Worker(app, health, loglevel="WARNING", redirect_stdouts=False, quiet=True).execute_from_commandline()
 
 

@@ -9,9 +9,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from lumina_api.kafka import KafkaSettingsError, admin_client, client_options, partition_counts
+from lumina_api.kafka import admin_client, partition_counts
 from lumina_api.provision import ProvisionError, provision, remove, wanted
 from lumina_api.stack.ports import free_port
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import DETECT_CHANGELOG, OTLP, SPANS, TOPICS
 
@@ -112,33 +113,3 @@ async def test_no_broker_is_an_error_that_names_the_address() -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with pytest.raises(ProvisionError, match=f"Kafka at {nowhere}.*KAFKA_BOOTSTRAP_SERVERS"):
         await provision(Settings(kafka_bootstrap_servers=nowhere), deadline_s=5)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"kafka_security_protocol": "TLS"}, "KAFKA_SECURITY_PROTOCOL is 'TLS'"),
-        ({"kafka_security_protocol": "SASL_SSL"}, "KAFKA_SASL_USERNAME is empty"),
-        ({"kafka_security_protocol": "SSL", "kafka_ssl_cafile": "/no/such.pem"}, "KAFKA_SSL_CAFILE"),
-        ({"kafka_security_protocol": "SSL", "kafka_ssl_cafile": __file__}, "KAFKA_SSL_CAFILE"),
-    ],
-)
-def test_contradicting_kafka_settings_name_the_setting(wrong: dict[str, str], said: str) -> None:
-    with pytest.raises(KafkaSettingsError, match=said):
-        client_options(Settings().model_copy(update=wrong))
-
-
-def test_credentials_reach_the_client() -> None:
-    options = client_options(
-        Settings(
-            kafka_bootstrap_servers="a:1,b:2",
-            kafka_security_protocol="SASL_SSL",
-            kafka_sasl_mechanism="SCRAM-SHA-512",
-            kafka_sasl_username="user",
-            kafka_sasl_password="secret",
-        )
-    )
-    assert options["bootstrap_servers"] == "a:1,b:2"
-    assert options["sasl_mechanism"] == "SCRAM-SHA-512"
-    assert options["sasl_plain_password"] == "secret"
-    assert options["ssl_context"].check_hostname

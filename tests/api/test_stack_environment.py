@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lumina_api.stack.environment import environment, variable
+from lumina_api.stack.environment import environment
 from lumina_schemas.settings import Settings
 
 
@@ -16,6 +16,8 @@ def test_every_setting_survives_the_way_through_the_environment(monkeypatch: pyt
         partitions=7,
         demo=False,
         data_dir=Path("some/where"),
+        cache_dir=Path("/some/cache"),
+        health_port=19500,
         otlp_topics="otlp_spans=shop",
         quality_min=0.25,
     )
@@ -31,9 +33,3 @@ def test_a_setting_at_its_default_hides_the_callers() -> None:
     assert environment(Settings.model_construct(), {"LUMINA_PARTITIONS": "9", "DEMO": "0"}) == {
         "LUMINA_DATA_DIR": str(Path(".lumina").absolute())
     }
-
-
-def test_the_names_are_those_of_the_settings() -> None:
-    assert variable("kafka_bootstrap_servers") == "KAFKA_BOOTSTRAP_SERVERS"
-    assert variable("demo") == "DEMO"
-    assert variable("port") == "LUMINA_PORT"

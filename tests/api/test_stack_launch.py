@@ -35,6 +35,11 @@ SERVE = (
 )
 CRASH = "import sys; sys.exit('no luck')"
 
+TALK = "print('injected  a/b \\x1b[2J')"
+
+async def at_once():
+    return ""
+
 async def never():
     return "it never is"
 
@@ -46,6 +51,10 @@ def plan(settings, ports):
         )
         for name, port in (("stream", ports.health), ("gateway", ports.otlp_http), ("api", ports.api))
     ]
+    if "talk" in sys.argv:
+        talk = (sys.executable, "-c", TALK)
+        requires = [spec.name for spec in specs]
+        specs.append(ChildSpec("demo", talk, env, at_once, requires, essential=False, shown=True))
     if "crash" in sys.argv:
         specs.append(ChildSpec("crasher", (sys.executable, "-c", CRASH), env, never))
     return specs
@@ -185,6 +194,27 @@ def test_taken_ports_are_named_and_stood_in_for(launch: Launch) -> None:
         _, err = first.communicate(timeout=DEADLINE_S)
     for port, what in zip(taken, ("OTLP/HTTP", "OTLP/gRPC", "Kafka"), strict=True):
         assert f"Port {port} ({what}) is taken by {who.name} (pid {who.pid}): using " in err
+
+
+def test_what_a_shown_child_prints_is_in_the_terminal(launch: Launch) -> None:
+    first = launch.up("talk")
+    while "demo | " not in (shown := line(first.stdout)):
+        assert shown, first.communicate()[1]
+    assert shown == "demo | injected  a/b ·[2J\n"
+    first.terminate()
+    out, err = first.communicate(timeout=DEADLINE_S)
+    assert "demo |" not in out + err
+
+
+def test_beside_a_json_line_it_is_on_the_error_output(launch: Launch) -> None:
+    first = launch.up("talk", "json")
+    json.loads(line(first.stdout))
+    while "demo | " not in (shown := line(first.stderr)):
+        assert shown, "it ended"
+    assert shown == "demo | injected  a/b ·[2J\n"
+    first.terminate()
+    out, _ = first.communicate(timeout=DEADLINE_S)
+    assert out == ""
 
 
 def test_a_taken_main_port_is_an_error_that_says_what_to_do(launch: Launch) -> None:

@@ -74,7 +74,10 @@ class Stack:
 
     def __init__(self, here: Path, *specs: ChildSpec, limits: Limits = FAST) -> None:
         self.said: list[str] = []
-        self.supervisor = Supervisor(specs, here / "logs", self.said.append, limits=limits)
+        self.shown: list[str] = []
+        self.supervisor = Supervisor(
+            specs, here / "logs", self.said.append, limits=limits, show=self.shown.append
+        )
         self.seen: set[int] = set()
         self.running = asyncio.create_task(self.supervisor.run())
 
@@ -220,6 +223,32 @@ async def test_a_child_that_never_gets_ready_is_mentioned_and_restarted(here: Pa
         await asyncio.wait_for(stack.running, 15)
     assert "a is not ready yet: never is missing" in stack.said
     assert any("a is not ready after 0 s" in line for line in stack.said)
+
+
+async def test_a_shown_childs_lines_are_shown_while_they_come_and_to_the_last(here: Path) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "def leave(*_):\n"
+        "    print('and gone'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, leave)\n"
+        "print('in\x1b[2J  jected', flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    command = (sys.executable, "-c", program)
+    stack = Stack(here, child("a", here), ChildSpec("d", command, dict(os.environ), at_once, shown=True))
+    await until(lambda: stack.shown == ["d | in·[2J  jected"])
+    assert (here / "logs" / "d.log").read_bytes() == b"in\x1b[2J  jected\n"
+    stack.supervisor.stop()
+    await asyncio.wait_for(stack.running, 15)
+    assert stack.shown[1:] == ["d | and gone"]
+
+
+async def test_each_run_of_a_shown_child_is_shown_once(here: Path) -> None:
+    command = (sys.executable, "-c", CRASHER)
+    stack = Stack(here, ChildSpec("b", command, dict(os.environ), at_once, shown=True))
+    with pytest.raises(StackDown):
+        await asyncio.wait_for(stack.running, 20)
+    assert stack.shown == ["b | all is lost"] * FAST.crashes
 
 
 def test_a_log_stays_bounded_under_an_open_writer(tmp_path: Path) -> None:

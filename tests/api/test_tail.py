@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from lumina_api.commands.tail import describe_alert, describe_span
-from lumina_api.kafka import client_options
 from lumina_schemas.alert import Alert
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Span, SpanError

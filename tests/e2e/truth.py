@@ -70,7 +70,7 @@ async def quiet_run(settings: Settings) -> Outcome:
     Each series must have been sent to one landing partition only: then its order is the log's.
     """
     topic = settings.topic("otlp")
-    epoch = (await describe(client_options(settings), [topic]))[topic].topic_id
+    epoch = (await describe(client_options(settings), [topic]))[topic].epoch
     prices, rules, outcome = PriceBook(), Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
     encode = msgspec.json.Encoder().encode

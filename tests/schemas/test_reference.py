@@ -12,10 +12,9 @@ from lumina_schemas.reference import (
     settings_table,
     table,
     topics_table,
-    variable,
     with_table,
 )
-from lumina_schemas.settings import Settings
+from lumina_schemas.settings import Settings, variable
 from lumina_schemas.topics import TOPICS
 
 VALUES = {int: "17", float: "7.5", bool: "0", str: "x", Path: "x"}
@@ -28,9 +27,9 @@ def test_the_documented_variable_sets_the_setting(name: str, monkeypatch: pytest
     if isinstance(info.get_default(), Path):
         kind = Path
     value = "0.5" if name == "quality_min" else "10000" if name == "max_message_bytes" else VALUES[kind]
-    monkeypatch.setenv(variable(name, info), value)
+    monkeypatch.setenv(variable(name), value)
     assert name in Settings().model_fields_set
-    assert f"| `{variable(name, info)}` |" in settings_table()
+    assert f"| `{variable(name)}` |" in settings_table()
 
 
 def test_every_setting_says_what_it_means() -> None:

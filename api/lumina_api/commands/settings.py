@@ -5,9 +5,8 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from lumina_api.stack.environment import variable
 from lumina_api.text import plain
-from lumina_schemas.settings import Settings
+from lumina_schemas.settings import Settings, variable
 
 
 def read_settings(**options: object) -> Settings:

@@ -8,11 +8,11 @@ import psutil
 from aiokafka.errors import KafkaError
 
 from lumina_api.inventory import Inventory, take_inventory
-from lumina_api.kafka import KafkaSettingsError
 from lumina_api.stack.broker import HOST
 from lumina_api.stack.plan import ready_over_http
 from lumina_api.stack.process import find
 from lumina_api.stack.state import StackState
+from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 
 OFFSETS_DEADLINE_S = 10.0

@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from lumina_api.commands.settings import read_settings
-from lumina_api.kafka import KafkaSettingsError, admin_client, client_options, partition_counts
+from lumina_api.kafka import admin_client, partition_counts
 from lumina_api.stack.state import of_running_stack
 from lumina_api.text import plain
 from lumina_schemas.alert import Alert
+from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Content, Line, Span
 from lumina_schemas.topics import ALERTS, SPANS, TYPE_HEADER

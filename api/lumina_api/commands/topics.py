@@ -9,9 +9,9 @@ from aiokafka.errors import KafkaError
 
 from lumina_api.commands.settings import read_settings
 from lumina_api.inventory import Inventory, take_inventory
-from lumina_api.kafka import KafkaSettingsError
 from lumina_api.provision import ProvisionError, provision
 from lumina_api.stack.state import of_running_stack
+from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import TOPICS
 

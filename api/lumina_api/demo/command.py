@@ -16,9 +16,9 @@ from lumina_api.demo.erase import DEADLINE_S, erase
 from lumina_api.demo.play import NoReceiver, Performance, play
 from lumina_api.demo.rest import Rest
 from lumina_api.demo.turn import stop_other, turn
-from lumina_api.kafka import KafkaSettingsError
 from lumina_api.stack.plan import client_host
 from lumina_api.stack.state import of_running_stack, running_state
+from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 
 

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from lumina_api.demo import PROJECT
 from lumina_api.demo.rest import Rest
-from lumina_api.kafka import client_options
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import SETTINGS
 

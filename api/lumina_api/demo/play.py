@@ -14,7 +14,7 @@ from lumina_api.demo.rest import Rest
 from lumina_api.demo.scenario import HISTORY_S, ONCE_S, history, incident_at, live
 from lumina_api.demo.traffic import Applications
 from lumina_api.demo.watch import AlertReader, alert_reader
-from lumina_api.kafka import KafkaSettingsError
+from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 
 CHUNK = 250

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from lumina_api.kafka import admin_client, client_options, partition_counts
+from lumina_api.kafka import admin_client, partition_counts
 from lumina_schemas.alert import Alert
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import ALERTS
 

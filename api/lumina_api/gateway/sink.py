@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 from lumina_api.gateway.budget import Budget
 from lumina_api.gateway.refusal import unavailable
-from lumina_api.kafka import client_options
+from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import OTLP, OTLP_LOGS
 
@@ -167,27 +167,36 @@ class Sink:
     async def _connected(self) -> AIOKafkaProducer:
         """A producer that has reached Kafka and knows the topics, after as many attempts as it takes."""
         attempt = 0
+        told: set[str] = set()  # each reason once an outage: attempts come every second
         while True:
-            producer = self._new_producer()
             try:
-                async with asyncio.timeout(CONNECT_DEADLINE_S):
-                    await producer.start()
-                    for topic in self._topics:
-                        self._reason = f"Kafka is there, but topic {topic} is not."
-                        await producer.partitions_for(topic)
-                return producer
-            except asyncio.CancelledError:
-                await _discard(producer)
-                raise
+                return await self._attempt()
+            except TimeoutError:
+                pass  # the reason tells how far it came
+            except KafkaSettingsError as error:
+                self._reason = str(error)
             except Exception as error:
-                if not isinstance(error, TimeoutError):
-                    servers = self._settings.kafka_bootstrap_servers or f"port {self._settings.kafka_port}"
-                    self._reason = f"Kafka at {servers} cannot be reached ({type(error).__name__})."
-                await _discard(producer)
-                if attempt == 0:
-                    log.warning("kafka not ready", reason=self._reason)
+                servers = self._settings.kafka_bootstrap_servers or f"port {self._settings.kafka_port}"
+                self._reason = f"Kafka at {servers} cannot be reached ({type(error).__name__})."
+            if self._reason not in told:
+                told.add(self._reason)
+                log.warning("kafka not ready", reason=self._reason)
             await asyncio.sleep(BACK_OFF_S[min(attempt, len(BACK_OFF_S) - 1)])
             attempt += 1
+
+    async def _attempt(self) -> AIOKafkaProducer:
+        """A producer that has reached Kafka and knows the topics, or whatever keeps it from there."""
+        producer = self._new_producer()
+        try:
+            async with asyncio.timeout(CONNECT_DEADLINE_S):
+                await producer.start()
+                for topic in self._topics:
+                    self._reason = f"Kafka is there, but topic {topic} is not."
+                    await producer.partitions_for(topic)
+        except BaseException:
+            await _discard(producer)
+            raise
+        return producer
 
     def _new_producer(self) -> AIOKafkaProducer:
         limit = self._settings.max_message_bytes

@@ -24,7 +24,9 @@ def alerts(cursor: Cursor, now: Now, asked: Annotated[AlertParameters, Query()])
 
 
 @router.get("/alerts/{alert_id}", response_model=AlertItem, dependencies=[Depends(no_parameters)])
-def alert(cursor: Cursor, alert_id: Annotated[str, Path(max_length=200)]) -> Response:
+def alert(
+    cursor: Cursor, alert_id: Annotated[str, Path(max_length=200, description="The alert's id")]
+) -> Response:
     """One alert, whole."""
     record = queries.alert(cursor, alert_id)
     if record is None:

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lumina_api.rest import alerts, calls, costs, health, traces
+from lumina_api.rest import alerts, calls, costs, guide, health, traces
 from lumina_api.rest.problem import HEADERS, MEDIA_TYPE, ProblemDetails, handle_problems
 from lumina_api.views import Views
 
@@ -39,6 +39,7 @@ def create_app(views: Views) -> FastAPI:
     for resource in (traces, calls, costs, alerts):
         app.include_router(resource.router, responses=_PROBLEMS)
     app.include_router(health.router)
+    app.include_router(guide.router)
     app.add_middleware(NoSniff)
     return app
 

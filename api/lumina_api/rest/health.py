@@ -15,6 +15,7 @@ LINKS = {
     "calls": "/api/v1/calls",
     "costs": "/api/v1/costs",
     "alerts": "/api/v1/alerts",
+    "docs": "/docs",
     "openapi": "/openapi.json",
     "health": "/health",
     "ready": "/ready",

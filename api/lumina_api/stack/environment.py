@@ -2,20 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
-from pydantic import AliasChoices
-
-from lumina_schemas.settings import Settings
-
-PREFIX = "LUMINA_"
-
-
-def variable(field: str) -> str:
-    """Name of the environment variable of a setting."""
-    alias = Settings.model_fields[field].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return str(alias) if alias else PREFIX + field.upper()
+from lumina_schemas.settings import Settings, variable
 
 
 def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -26,7 +15,7 @@ def environment(settings: Settings, base: Mapping[str, str] = os.environ) -> dic
     result = dict(base)
     for field, info in Settings.model_fields.items():
         value = getattr(settings, field)
-        if field in ("data_dir", "views_path") and value is not None:
+        if isinstance(value, Path):
             value = value.absolute()
         if value == info.default:
             result.pop(variable(field), None)

@@ -9,8 +9,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -26,15 +27,18 @@ ATTEMPTS = 3
 TIMEOUT_S = 30
 LEFTOVER_S = 3600
 
+# Where requests looks for certificates, in its order.
+CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+
 
 class JarError(RuntimeError):
     """A jar could not be had, or is not the one that was pinned."""
 
 
-def cache_folder() -> Path:
-    """Folder that keeps downloads across data folders: LUMINA_CACHE_DIR, else the user's cache folder."""
-    if chosen := os.environ.get("LUMINA_CACHE_DIR"):
-        return Path(chosen).expanduser().absolute()
+def cache_folder(chosen: Path | None) -> Path:
+    """Folder that keeps downloads across data folders: the chosen one, else `lumina` in the user's."""
+    if chosen:
+        return chosen.absolute()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "lumina"
 
@@ -81,10 +85,30 @@ def fetch(jars: list[Jar], cache: Path) -> None:
         timeout=TIMEOUT_S,
     )
     try:
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
+        with _certificates(), ThreadPoolExecutor(CONNECTIONS) as pool:
             list(pool.map(partial(_fetch_one, context, cache), jars))
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def _certificates() -> Iterator[None]:
+    """Have requests trust what SSL_CERT_FILE names, for a `with` block: behind a proxy that opens TLS, that
+    variable is often the only one set, and requests does not know it.
+    """
+    certificates = os.environ.get("SSL_CERT_FILE")
+    if not certificates or any(os.environ.get(name) for name in CERTIFICATES):
+        yield
+        return
+    before = os.environ.get(CERTIFICATES[0])
+    os.environ[CERTIFICATES[0]] = certificates
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[CERTIFICATES[0]]
+        else:
+            os.environ[CERTIFICATES[0]] = before
 
 
 def _fetch_one(context: MavenContext, cache: Path, jar: Jar) -> None:

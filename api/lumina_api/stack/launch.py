@@ -1,13 +1,13 @@
 """`lumina up`: one stack on one data folder, from taken ports to the last child's end."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from lumina_api.kafka import KafkaSettingsError
 from lumina_api.provision import ProvisionError, provision
 from lumina_api.stack.broker import BrokerError, prepare
 from lumina_api.stack.greeting import already, greeting
@@ -26,6 +26,7 @@ from lumina_api.stack.state import (
     write_state,
 )
 from lumina_api.stack.supervisor import ChildSpec, Limits, StackDown, Supervisor
+from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 
 LEFTOVER_DEADLINE_S = 10.0
@@ -49,6 +50,12 @@ Plan = Callable[[Settings, Ports], list[ChildSpec]]
 def say(message: str) -> None:
     """Tell a person; standard output belongs to what was asked for."""
     print(message, file=sys.stderr, flush=True)
+
+
+def show(line: str, as_json: bool) -> None:
+    """Show what a child prints: on standard output, unless that holds the JSON line."""
+    with contextlib.suppress(OSError):  # nobody looks any more: no reason to stop the stack
+        print(line, file=sys.stderr if as_json else sys.stdout, flush=True)
 
 
 def up(settings: Settings, as_json: bool, plan: Plan | None = None, limits: Limits | None = None) -> int:
@@ -80,7 +87,8 @@ def _plan(settings: Settings) -> Plan:
     def plan(ready_settings: Settings, ports: Ports) -> list[ChildSpec]:
         broker = None
         if ports.kafka:
-            broker = prepare(ready_settings.data_dir / "kafka", ports.kafka, ports.controller, say)
+            folder = ready_settings.data_dir / "kafka"
+            broker = prepare(folder, ports.kafka, ports.controller, say, ready_settings.cache_dir)
         return children(ready_settings, ports, broker, settings.demo)
 
     return plan
@@ -105,7 +113,9 @@ async def _supervise(
     if not where.ports.kafka:
         await provision(settings)
     ready = False
-    supervisor = Supervisor(specs, settings.data_dir / "logs", say, lambda: note(), limits)
+    supervisor = Supervisor(
+        specs, settings.data_dir / "logs", say, lambda: note(), limits, lambda line: show(line, as_json)
+    )
     own = process_of("lumina", os.getpid())
 
     def state() -> StackState:

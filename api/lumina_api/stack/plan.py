@@ -1,6 +1,5 @@
 """The plan of a stack: which ports, which settings, which children with which commands. Nothing runs yet."""
 
-import importlib.util
 import ssl
 import sys
 from collections.abc import Awaitable, Callable
@@ -22,8 +21,6 @@ READY_TIMEOUT_S = 3.0
 
 # Loading the system's certificates at each question would cost more than the question.
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-DEMO_MODULE = "lumina_api.demo"
 
 
 class PortTaken(RuntimeError):
@@ -81,6 +78,7 @@ def resolved(settings: Settings, ports: Ports) -> Settings:
     update: dict[str, object] = {
         "otlp_http_port": ports.otlp_http,
         "otlp_grpc_port": ports.otlp_grpc,
+        "health_port": ports.health,
         "data_dir": settings.data_dir.absolute(),
     }
     if ports.kafka:
@@ -95,7 +93,7 @@ def resolved(settings: Settings, ports: Ports) -> Settings:
 def children(settings: Settings, ports: Ports, broker: Broker | None, demo: bool) -> list[ChildSpec]:
     """Specs of all children in order of start, for settings already `resolved`."""
     host = client_host(settings)
-    env = environment(settings) | {"LUMINA_HEALTH_PORT": str(ports.health)}
+    env = environment(settings)
 
     def python(name: str, module: str, port: int, address: str = host) -> ChildSpec:
         return ChildSpec(
@@ -118,15 +116,16 @@ def children(settings: Settings, ports: Ports, broker: Broker | None, demo: bool
             await provision(settings)
 
         specs.insert(0, ChildSpec("kafka", broker.command, env, kafka_ready(broker), then=make_topics))
-    if demo and importlib.util.find_spec(DEMO_MODULE):
+    if demo:
         specs.append(
             ChildSpec(
                 "demo",
-                (sys.executable, "-P", "-m", DEMO_MODULE, "--until-real"),
+                (sys.executable, "-P", "-m", "lumina_api.demo", "--until-real"),
                 env | {"OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{host}:{ports.otlp_http}"},
                 _at_once,
                 requires=tuple(spec.name for spec in specs),
                 essential=False,
+                shown=True,
             )
         )
     return specs

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lumina_api.stack.echo import Echo
 from lumina_api.stack.logs import bound, log_path, open_log, tail
 from lumina_api.stack.process import Process, die_with_parent, process_of
 
@@ -48,7 +49,8 @@ class ChildSpec:
 
     It starts when the children it `requires` are ready. `then` runs each time it has become ready, before
     the others learn of it; its exceptions take the stack down. A child that is not `essential` may end
-    (status 0) or fail for good without consequence.
+    (status 0) or fail for good without consequence. What a `shown` child prints is shown while it comes,
+    beside its log.
     """
 
     name: str
@@ -58,11 +60,13 @@ class ChildSpec:
     requires: Sequence[str] = ()
     then: Callable[[], Awaitable[None]] | None = None
     essential: bool = True
+    shown: bool = False
 
 
 @dataclass
 class _Child:
     spec: ChildSpec
+    echo: Echo | None
     process: asyncio.subprocess.Process | None = None
     record: Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,7 +78,8 @@ class _Child:
 class Supervisor:
     """Runs children until told to stop or one fails for good.
 
-    `say` gets what a person should know, `changed` is called whenever processes came or went.
+    `say` gets what a person should know, `show` the lines of children that are shown, `changed` is called
+    whenever processes came or went.
     """
 
     def __init__(
@@ -84,10 +89,14 @@ class Supervisor:
         say: Callable[[str], None],
         changed: Callable[[], None] = lambda: None,
         limits: Limits | None = None,
+        show: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._children = {spec.name: _Child(spec) for spec in specs}
+        self._children = {
+            spec.name: _Child(spec, Echo(log_path(logs, spec.name)) if spec.shown else None) for spec in specs
+        }
         self._logs = logs
         self._say = say
+        self._show = show
         self._changed = changed
         self._limits = limits or Limits()
         self._stop = asyncio.Event()
@@ -113,6 +122,7 @@ class Supervisor:
         """Run until `stop`. Raises StackDown when a child fails for good; no child is left in either case."""
         tasks = [asyncio.create_task(self._keep(child)) for child in self._children.values()]
         tasks.append(asyncio.create_task(self._bound_logs()))
+        tasks.append(asyncio.create_task(self._echo_logs()))
         stopped = asyncio.create_task(self._stop.wait())
         try:
             while not self._stop.is_set():
@@ -126,11 +136,23 @@ class Supervisor:
             await asyncio.gather(stopped, *tasks, return_exceptions=True)
             for child in reversed(self._children.values()):
                 await self._end(child)
+                self._echo(child, last=True)
 
     async def _bound_logs(self) -> None:
         while True:
             bound(self._logs, self._children)
             await asyncio.sleep(LOG_BOUND_S)
+
+    async def _echo_logs(self) -> None:
+        while True:
+            for child in self._children.values():
+                self._echo(child)
+            await asyncio.sleep(POLL_S)
+
+    def _echo(self, child: _Child, last: bool = False) -> None:
+        if child.echo:
+            for line in child.echo.lines(time.monotonic(), last):
+                self._show(f"{child.spec.name} | {line}")
 
     async def _keep(self, child: _Child) -> None:
         spec = child.spec
@@ -160,6 +182,8 @@ class Supervisor:
         spec = child.spec
         with open_log(self._logs, spec.name) as log:
             child.log_start = log.tell()
+            if child.echo:
+                child.echo.start(child.log_start)
             try:
                 process = await asyncio.create_subprocess_exec(
                     *spec.command,
@@ -235,6 +259,7 @@ class Supervisor:
         self._gone(child)
 
     def _gone(self, child: _Child) -> None:
+        self._echo(child, last=True)
         child.ready.clear()
         child.record = None
         self._changed()

@@ -13,11 +13,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from lumina_api.kafka import client_options
 from lumina_api.views.batch import LogRecord
 from lumina_api.views.progress import PartitionProgress, Progress, TopicProgress
 from lumina_api.views.store import Position
 from lumina_api.views.topic import TopicFacts, describe
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -57,7 +57,7 @@ class Reader:
 
     def __init__(self, settings: Settings, progress: Progress) -> None:
         self._names = {settings.topic(topic): topic for topic in TOPICS}
-        self._options: dict[str, Any] = dict(client_options(settings, "lumina-views"))
+        self._options = client_options(settings, "lumina-views")
         self._progress = progress
 
     async def follow(

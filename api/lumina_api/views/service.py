@@ -11,12 +11,12 @@ import duckdb
 import structlog
 from aiokafka.errors import KafkaError
 
-from lumina_api.kafka import client_options
 from lumina_api.views.batch import LogRecord, batch_of
 from lumina_api.views.file import Unusable, is_corruption, put_aside
 from lumina_api.views.progress import Progress
 from lumina_api.views.reader import LogChanged, Reader, away
 from lumina_api.views.store import Applied, Store
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
 log = structlog.get_logger(__name__)

@@ -54,7 +54,7 @@ class Normaliser:
         facts = await describe(client_options(self.settings), list(self.topics))
         if missing := self.topics.keys() - facts.keys():
             raise RuntimeError(f"Landing topics are gone: {', '.join(sorted(missing))}.")
-        self._epochs = {name: topic.topic_id for name, topic in facts.items()}
+        self._epochs = {name: topic.epoch for name, topic in facts.items()}
 
     async def process(self, run: list[EventT[bytes]]) -> None:
         """Normalise the messages of one run and see their spans onto Kafka."""
@@ -84,7 +84,7 @@ class Normaliser:
             if topic.signal == "logs":
                 contents = normalise_logs(decode_logs(body), landing)
                 return [content.line(self.memory.add(content)) for content in contents]
-            normalised = normalise(decode_traces(body), landing, self.prices)
+            normalised = normalise(decode_traces(body), landing, self.prices, self.limit)
         except Undecodable as error:
             self._reject(outbox, where, body, str(error))
             return []
@@ -96,7 +96,8 @@ class Normaliser:
             self._reject(outbox, where, body, f"internal error: {type(error).__name__}")
             return []
         for rejected in normalised.rejected:
-            self._reject(outbox, where, rejected.body, rejected.reason)
+            self.metrics.add("rejected_spans", rejected.spans)
+            self._reject(outbox, where, rejected.body, rejected.reason, rejected.spans)
         self.metrics.add("spans", len(normalised.spans))
         return [self.memory.joined(span) for span in normalised.spans]
 
@@ -110,9 +111,22 @@ class Normaliser:
             project=project_of(message.headers) or topic.project,
         )
 
-    def _reject(self, outbox: Outbox, where: tuple[str, int, int], body: bytes, reason: str) -> None:
+    def _reject(
+        self,
+        outbox: Outbox,
+        where: tuple[str, int, int],
+        body: bytes,
+        reason: str,
+        spans: int | None = None,
+    ) -> None:
         self.metrics.add("dlq_messages")
-        outbox.add(self.dlq_topic, body, headers=dlq.headers(*where, "normalise", reason))
+        headers = dlq.headers(*where, "normalise", reason, spans)
+        if len(body) > self.limit:
+            # Somebody else's landing topic may take larger messages than ours. A dead letter that Kafka
+            # refused would end this worker, and its successor, on the same message for ever.
+            headers.append((dlq.CUT_FROM, str(len(body)).encode()))
+            body = body[: self.limit]
+        outbox.add(self.dlq_topic, body, headers=headers)
 
 
 def project_of(headers: object) -> str | None:

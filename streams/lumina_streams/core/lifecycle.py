@@ -22,7 +22,7 @@ from lumina_streams.core.evidence import Evidence, Known, gather
 from lumina_streams.core.lane import CostLane, Lane, QualityLane
 from lumina_streams.core.moment import rfc3339
 from lumina_streams.core.rules import Rules
-from lumina_streams.core.summary import summarise
+from lumina_streams.core.summary import place_of, summarise
 
 NAMESPACE = UUID("5f0d2f6e-6c1b-5c0e-9d0e-1a6b7c3f2e10")
 UPDATE_MS = 60_000  # an open alert is written again at most so often ...
@@ -290,7 +290,7 @@ class Review:
         kept: list[Signal] = [signal for signal in alert.signals if signal.kind not in fresh]
         signals = tuple(sorted((*kept, *fresh.values()), key=lambda signal: signal.kind))
         kind: AlertKind = "cost_and_quality" if len(signals) == 2 else signals[0].kind
-        place = f"{self.subject.service}/{self.subject.endpoint}"
+        place = place_of(self.subject.service, self.subject.endpoint)
         cause = evidence.cause or alert.cause
         impact = alert.impact_usd_per_h if evidence.impact_usd_per_h is None else evidence.impact_usd_per_h
         return replace(

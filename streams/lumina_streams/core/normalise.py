@@ -21,6 +21,7 @@ from lumina_streams.core.duplicates import mark_duplicates
 from lumina_streams.core.endpoint import endpoint_of
 from lumina_streams.core.messages import tool_calls_of
 from lumina_streams.core.price import PriceBook
+from lumina_streams.core.rejection import LIMIT_BYTES, Rejected, Rejections
 
 DEFAULT_PROJECT = "default"
 UNKNOWN_SERVICE = "unknown_service"
@@ -47,13 +48,6 @@ class Landing(Struct, frozen=True):
     project: str | None = None
 
 
-class Rejected(Struct, frozen=True):
-    """A span that cannot be kept: why, and the span alone as an `ExportTraceServiceRequest`."""
-
-    reason: str
-    body: bytes
-
-
 class Normalised(Struct, frozen=True):
     """What became of one message. Spans are in canonical order: end time, span id, place in the message."""
 
@@ -61,29 +55,31 @@ class Normalised(Struct, frozen=True):
     rejected: list[Rejected]
 
 
-def normalise(request: ExportTraceServiceRequest, landing: Landing, prices: PriceBook) -> Normalised:
+def normalise(
+    request: ExportTraceServiceRequest, landing: Landing, prices: PriceBook, limit: int = LIMIT_BYTES
+) -> Normalised:
     """Normalise all spans of one landed message.
 
-    A span without valid ids is rejected alone; nothing that a span holds stops its neighbours.
+    Spans without valid ids are rejected, in requests of at most `limit` bytes; nothing that a span holds
+    stops its neighbours.
     """
     drafts: list[Draft] = []
-    rejected: list[Rejected] = []
+    rejections = Rejections(limit)
     for index, (context, resource_spans, scope_spans, span) in enumerate(_spans(request, landing)):
         trace_id, span_id = span.trace_id, span.span_id
         if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
-            rejected.append(Rejected(INVALID_IDS, _alone(resource_spans, scope_spans, span)))
+            rejections.add(INVALID_IDS, resource_spans, scope_spans, span)
             continue
         try:
             drafts.append(draft_of(span, context, index))
         except Exception as error:  # one span must never take its neighbours with it
-            rejected.append(
-                Rejected(f"not understood: {type(error).__name__}", _alone(resource_spans, scope_spans, span))
-            )
+            rejections.add(f"not understood: {type(error).__name__}", resource_spans, scope_spans, span)
     drafts.sort(key=_canonical)
     mark_duplicates(drafts)
     routes = _routes(drafts)
     return Normalised(
-        [_span(draft, ordinal, landing, prices, routes) for ordinal, draft in enumerate(drafts)], rejected
+        [_span(draft, ordinal, landing, prices, routes) for ordinal, draft in enumerate(drafts)],
+        rejections.all(),
     )
 
 
@@ -118,18 +114,6 @@ def _project(given: str | None, named: Any) -> str:
         if isinstance(name, str) and _PROJECT.fullmatch(name):
             return name
     return DEFAULT_PROJECT
-
-
-def _alone(resource_spans: Any, scope_spans: Any, span: Any) -> bytes:
-    """One span as a request of its own, with its resource and scope."""
-    request = ExportTraceServiceRequest()
-    resource = request.resource_spans.add(schema_url=resource_spans.schema_url)
-    resource.resource.CopyFrom(resource_spans.resource)
-    scope = resource.scope_spans.add(schema_url=scope_spans.schema_url)
-    scope.scope.CopyFrom(scope_spans.scope)
-    scope.spans.add().CopyFrom(span)
-    body: bytes = request.SerializeToString()
-    return body
 
 
 def _canonical(draft: Draft) -> tuple[int, str, int]:

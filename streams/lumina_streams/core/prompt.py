@@ -11,7 +11,9 @@ TAIL_CHARS = 500
 NAMES_SHARE = 0.25  # a text with more capitalised words (German, headlines) is its own template
 
 _DIGITS = re.compile(r"\d\S*")
-_NAMES = re.compile(r"(?<=[a-z,;] )[A-ZÀ-ÖØ-Þ][\w'’-]+(?: [A-ZÀ-ÖØ-Þ][\w'’-]+)*")
+_CAPITALS = re.compile("[A-ZÀ-ÖØ-Þ]")
+_NAME = re.compile(r"[A-ZÀ-ÖØ-Þ][\w'’-]+(?: [A-ZÀ-ÖØ-Þ][\w'’-]+)*").match
+_BEFORE_NAME = frozenset("abcdefghijklmnopqrstuvwxyz,;")  # then a space: a capital there starts no sentence
 
 
 class PromptKey(NamedTuple):
@@ -40,7 +42,7 @@ def prompt_key(call: Call) -> PromptKey | None:
     version = call.prompt_version + "\0"
     exact = _hash(version + text)
     template = _without_values(text)
-    named, names = _NAMES.subn("@", template)
+    named, names = _without_names(template)
     if names <= NAMES_SHARE * (text.count(" ") + 1):
         template = named
     return PromptKey(exact, exact if template == text else _hash(version + template))
@@ -61,6 +63,27 @@ def _without_values(text: str) -> str:
         return text
     pieces.append(text[done:])
     return "#".join(pieces)
+
+
+def _without_names(text: str) -> tuple[str, int]:
+    """Every run of capitalised words inside a sentence becomes `@`; also how many there were.
+
+    Found by their capitals: a pattern that looks behind would try every letter.
+    """
+    pieces: list[str] = []
+    done = 0
+    for capital in _CAPITALS.finditer(text):
+        start = capital.start()
+        if start < max(done, 2) or text[start - 1] != " " or text[start - 2] not in _BEFORE_NAME:
+            continue
+        name = _NAME(text, start)
+        if name is not None:
+            pieces.append(text[done:start])
+            done = name.end()
+    if not pieces:
+        return text, 0
+    pieces.append(text[done:])
+    return "@".join(pieces), len(pieces) - 1
 
 
 def _cut(text: str) -> str:

@@ -48,6 +48,11 @@ def quality_detail(excursion: Excursion) -> str:
     return f"{percent(excursion.signs[sign] / excursion.n)} of answers {SIGN_WORDS.get(sign, 'are bad')}"
 
 
+def place_of(service: str, endpoint: str) -> str:
+    """Service and endpoint as one name; a route such as `/chat` brings its slash along."""
+    return f"{service}/{endpoint.removeprefix('/')}"
+
+
 def summarise(
     place: str,
     signals: tuple[Signal, ...],
@@ -55,7 +60,7 @@ def summarise(
     cause: Cause | None,
     impact_usd_per_h: float | None,
 ) -> str:
-    """The alert in a sentence; `place` is service/endpoint."""
+    """The alert in a sentence; `place` names service and endpoint (`place_of`)."""
     claims = [_claim(signal) for signal in signals]
     text = f"{place} {' and '.join(claims)} since {clock(since_ms)}"
     for signal in signals:

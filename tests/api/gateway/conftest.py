@@ -16,8 +16,8 @@ from lumina_api.gateway.app import create_app
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.grpc import create_server
 from lumina_api.gateway.sink import Sink
-from lumina_api.kafka import client_options
 from lumina_api.stack.ports import free_port
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import OTLP, Topic
 

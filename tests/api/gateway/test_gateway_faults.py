@@ -64,7 +64,7 @@ class LocalKafka:
 
 @pytest.fixture
 def local_kafka(tmp_path: Path) -> Iterator[LocalKafka]:
-    broker = LocalKafka(prepare(tmp_path / "kafka", free_port(), free_port()))
+    broker = LocalKafka(prepare(tmp_path / "kafka", free_port(), free_port(), cache_dir=Settings().cache_dir))
     broker.start()
     yield broker
     broker.stop()

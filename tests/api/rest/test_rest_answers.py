@@ -94,6 +94,17 @@ def test_openapi_describes_every_path_and_names_no_foreign_host(rest: Rest) -> N
     ).lower().replace("httpvalidationerror", "")
 
 
+def test_docs_are_plain_text_with_every_path_and_parameter(rest: Rest) -> None:
+    response = rest.client.get("/docs")
+    assert response.headers["content-type"].startswith("text/plain")
+    assert "http:" not in response.text and "https:" not in response.text
+    document = rest.get("/openapi.json")
+    for path, operations in document["paths"].items():
+        assert f"GET {path}\n" in response.text
+        for parameter in operations["get"].get("parameters", []):
+            assert f"\n    {parameter['name']} " in response.text
+
+
 def test_a_span_has_every_field_of_the_record(rest: Rest) -> None:
     fill(rest)
     (item,) = rest.items("calls", trace_id=FULL.trace_id)
@@ -205,7 +216,6 @@ def test_hostile_text_stays_json(rest: Rest) -> None:
         ("/api/v1/alerts/none", 404, "No alert has this id"),
         ("/api/v1/traces/none", 404, "No trace none"),
         ("/api/v1/nothing", 404, "/openapi.json"),
-        ("/docs", 404, "/openapi.json"),
     ],
 )
 def test_errors_are_problems(rest: Rest, path: str, status: int, words: str) -> None:

@@ -10,13 +10,13 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from api.views.span_lines import Log, alert, content, span
-from lumina_api.kafka import client_options
 from lumina_api.provision import provision
 from lumina_api.stack.ports import free_port
 from lumina_api.views import Views, ViewsAway, queries
 from lumina_api.views.batch import LogRecord
 from lumina_api.views.file import open_file
 from lumina_api.views.queries import Filters, Page
+from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
 pytestmark = pytest.mark.kafka
