@@ -17,6 +17,9 @@ from traffic import Batch, Call
 
 PROJECT = "bench"
 
+LOOK_EVERY_S = 0.75
+"""A look sums up every call of the run so far: dear enough to be kept rare."""
+
 
 async def visible(session: aiohttp.ClientSession, api: str) -> int:
     """Calls that REST counts now."""
@@ -50,7 +53,7 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
             while time.monotonic() - begin < options.seconds:
                 ahead = options.rate * (time.monotonic() - begin) if options.rate else float("inf")
                 if sent - seen >= options.outstanding or sent >= ahead:
-                    await asyncio.sleep(0.005)
+                    await asyncio.sleep(0.01)
                     continue
                 sent += per
                 turn += options.connections
@@ -69,7 +72,7 @@ async def measure(stack: dict[str, object], options: argparse.Namespace) -> dict
                 seen = await visible(session, api)
                 memory.sample()
                 samples.append((round(time.monotonic() - begin, 2), sent, seen))
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(LOOK_EVERY_S)
 
         watch = asyncio.create_task(watcher())
         await asyncio.gather(*(sender(n) for n in range(options.connections)))
@@ -109,7 +112,7 @@ def main() -> None:
     parser.add_argument("--outstanding", type=int, default=20_000, help="spans on their way at most")
     parser.add_argument("--spans-per-request", type=int, default=100)
     parser.add_argument("--series", type=int, default=50)
-    parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--connections", type=int, default=4)
     options = parser.parse_args()
     with running_stack() as stack:
         print(json.dumps(asyncio.run(measure(stack, options))))

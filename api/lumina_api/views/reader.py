@@ -30,7 +30,7 @@ BATCH_RECORDS = 2_000
 
 # A transaction costs several ms whatever it holds: with less time between two, small ones would eat a core.
 # A replay, or a log that outruns this, does not wait.
-BATCH_INTERVAL_S = 0.1
+BATCH_INTERVAL_S = 0.25
 
 # One fetch is in flight per broker, and a partition with data waiting is not part of it: its next data
 # waits until the fetch for the idle ones returns.

@@ -37,7 +37,8 @@ _SCRIPTS = (
     ("thai", re.compile("[\u0e00-\u0e7f]")),
 )
 
-_FORMAT = ("\n", "*", "#", "`", "|", "?", ":", "- ")
+_FORMAT = (b"\n", b"*", b"#", b"`", b"|", b"?", b":")
+_NO_FORMAT = bytes(set(range(256)).difference(*_FORMAT))
 
 
 class Answer:
@@ -54,8 +55,7 @@ class Answer:
         """Words in order, first 256 and last 128; characters where a script has no spaces."""
         self.code = ""
         """The words as a `Vocabulary` writes them, once it has."""
-        count = text.count
-        self.format = [count(mark) for mark in _FORMAT]
+        self.format = _format_of(text)
         """How often each mark of layout occurs."""
         self._script: str | None = None
         self._paths: frozenset[str] | None = None
@@ -73,6 +73,14 @@ class Answer:
         if self._paths is None:
             self._paths = json_paths(self.text) if not self.cut and _IS_JSON_LIKE(self.text) else frozenset()
         return self._paths
+
+
+def _format_of(text: str) -> list[int]:
+    """Counts of the layout marks. All that is no mark is dropped first: little is left to count in."""
+    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_FORMAT)
+    if not marks:
+        return [0, 0, 0, 0, 0, 0, 0, text.count("- ")]
+    return [*(marks.count(mark) for mark in _FORMAT), text.count("- ")]
 
 
 def split_words(text: str) -> list[str]:
