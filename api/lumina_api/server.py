@@ -5,22 +5,19 @@ Settings come from the environment.
 
 import asyncio
 import contextlib
-import logging
 import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 import structlog
 import uvicorn
-import uvloop
 from fastapi import FastAPI
 
 from lumina_api.gateway.app import otlp_routes
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.sink import Sink
+from lumina_api.process import run
 from lumina_api.rest import create_app
 from lumina_api.views import Views
-from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 
 GRACE_S = 5
@@ -86,19 +83,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Run the process; exit status 1 where the port cannot be had."""
-    settings = Settings()
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    # aiokafka repeats every failed attempt as an error; the views say once what it means.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        client_options(settings)  # what is wrong there does not get right by trying again
-        uvloop.run(serve(settings))
-    except (KafkaSettingsError, OSError) as error:
-        sys.exit(f"api: {error}")
+    run("api", serve)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import NewTopic
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
 from opentelemetry.sdk.resources import Resource
@@ -18,7 +19,9 @@ from opentelemetry.trace import SpanKind
 
 from e2e.conftest import Stack, eventually
 from e2e.otlp_calls import Call, dear, normal_calls, refused, request
+from lumina_api.kafka import admin_client
 from lumina_schemas.alert import Alert
+from lumina_schemas.kafka import client_options
 
 SEEN_S = 30.0
 
@@ -54,12 +57,12 @@ def one_call_by_sdk(exporter: SpanExporter, service: str) -> str:
     return f"{root.get_span_context().trace_id:032x}"
 
 
-async def call_of(stack: Stack, trace_id: str) -> dict[str, Any]:
+async def call_of(stack: Stack, trace_id: str, project: str = "e2e") -> dict[str, Any]:
     """The one call of a trace, as soon as REST shows it."""
     found: list[dict[str, Any]] = []
 
     async def shown() -> bool:
-        found[:] = (await stack.get("/api/v1/calls", project="e2e", trace_id=trace_id))["items"]
+        found[:] = (await stack.get("/api/v1/calls", project=project, trace_id=trace_id))["items"]
         return bool(found)
 
     await eventually(shown, SEEN_S, lambda: f"trace {trace_id} does not appear")
@@ -140,15 +143,37 @@ async def post(client: httpx.AsyncClient, stack: Stack, calls: list[Call]) -> No
     assert response.status_code == 200, response.text
 
 
-async def produce(stack: Stack, bodies: list[bytes]) -> None:
-    """What the collector's kafka exporter does: raw OTLP protobuf onto the landing topic."""
+async def produce(stack: Stack, bodies: list[bytes], topic: str = "") -> None:
+    """What the collector's kafka exporter does: raw OTLP protobuf onto a landing topic."""
     producer = AIOKafkaProducer(bootstrap_servers=stack.settings.kafka_bootstrap_servers, acks="all")
     await producer.start()
     try:
         for body in bodies:
-            await producer.send_and_wait(stack.settings.topic("otlp"), body)
+            await producer.send_and_wait(topic or stack.settings.topic("otlp"), body)
     finally:
         await producer.stop()
+
+
+async def messages(stack: Stack, topic: str, count: int) -> list[tuple[bytes, list[tuple[str, bytes]]]]:
+    """(value, headers) of the first `count` messages of a topic."""
+    consumer = AIOKafkaConsumer(
+        stack.settings.topic(topic),
+        bootstrap_servers=stack.settings.kafka_bootstrap_servers,
+        auto_offset_reset="earliest",
+    )
+    await consumer.start()
+    found: list[tuple[bytes, list[tuple[str, bytes]]]] = []
+    try:
+
+        async def arrived() -> bool:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found.extend((record.value, list(record.headers)) for record in records)
+            return len(found) >= count
+
+        await eventually(arrived, SEEN_S, lambda: f"{len(found)} messages on {topic}, not {count}")
+    finally:
+        await consumer.stop()
+    return found
 
 
 async def alert_of_kind(stack: Stack, kind: str) -> Alert:
@@ -216,3 +241,45 @@ def json_attribute(attribute: Any) -> dict[str, Any]:
     if value.WhichOneof("value") == "int_value":
         return {"key": attribute.key, "value": {"intValue": str(value.int_value)}}
     return {"key": attribute.key, "value": {"stringValue": value.string_value}}
+
+
+async def test_a_landing_topic_has_its_project_and_the_gateways_header_wins(stack: Stack) -> None:
+    """LUMINA_OTLP_TOPICS adds a topic of the Collector's with its project; a header outranks the resource."""
+    existing = stack.settings.topic_prefix + "collector_spans"
+    async with admin_client(client_options(stack.settings)) as admin:
+        await admin.create_topics([NewTopic(existing, 5, 1)])
+    stack.env["LUMINA_OTLP_TOPICS"] = f"{existing}=shop"
+    await stack.start("gateway", "stream", "api")
+    by_topic, by_header = normal_calls(random.Random(3), 2, time.time_ns())
+    await produce(stack, [request([by_topic]).SerializeToString()], existing)
+    async with httpx.AsyncClient() as client:
+        response = await client.post(
+            f"{stack.otlp}/v1/traces",
+            content=request([by_header]).SerializeToString(),
+            headers={"content-type": "application/x-protobuf", "x-lumina-project": "header"},
+        )
+    assert response.status_code == 200
+    assert (await call_of(stack, by_topic.trace_id.hex(), "shop"))["project"] == "shop"
+    assert (await call_of(stack, by_header.trace_id.hex(), "header"))["project"] == "header"
+
+
+async def test_poison_stops_nothing_and_is_kept(running: Stack) -> None:
+    """No OTLP at all, and a span without ids, between good ones: dlq with headers, neighbours through."""
+    good = normal_calls(random.Random(5), 3, time.time_ns())
+    with_poison = request(good[:2])
+    with_poison.resource_spans[0].scope_spans[0].spans[0].trace_id = b"\0" * 16
+    garbage = b"\xff\xfe this is no protobuf"
+    await produce(running, [garbage, with_poison.SerializeToString(), request(good[2:]).SerializeToString()])
+    for call in good[1:]:
+        assert (await call_of(running, call.trace_id.hex()))["cost_status"] == "exact"
+    letters = [
+        (value, {name: raw.decode() for name, raw in headers})
+        for value, headers in await messages(running, "dlq", 2)
+    ]
+    assert {headers["lumina-dlq-topic"] for _, headers in letters} == {running.settings.topic("otlp")}
+    assert {headers["lumina-dlq-stage"] for _, headers in letters} == {"normalise"}
+    assert all(headers["lumina-dlq-error"] for _, headers in letters)
+    assert garbage in [value for value, _ in letters]
+    (alone,) = [value for value, _ in letters if value != garbage]
+    assert good[0].span_id in alone
+    assert good[1].span_id not in alone

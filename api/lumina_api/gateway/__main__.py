@@ -2,20 +2,17 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
-import sys
 from collections.abc import Iterator
 
 import structlog
 import uvicorn
-import uvloop
 
 from lumina_api.gateway.app import create_app
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.grpc import create_server
 from lumina_api.gateway.sink import Sink
-from lumina_schemas.kafka import KafkaSettingsError, client_options
+from lumina_api.process import run
 from lumina_schemas.settings import Settings
 
 GRACE_S = 5
@@ -68,16 +65,7 @@ async def serve(settings: Settings) -> None:
 
 def main() -> None:
     """Run the process; exit status 1 where a port cannot be had."""
-    settings = Settings()
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper(), logging.INFO)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(level))
-    # aiokafka repeats every failed attempt as an error; the sink says once what it means.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    try:
-        client_options(settings)  # what is wrong there does not get right by trying again
-        uvloop.run(serve(settings))
-    except (KafkaSettingsError, OSError) as error:
-        sys.exit(f"gateway: {error}")
+    run("gateway", serve)
 
 
 if __name__ == "__main__":
