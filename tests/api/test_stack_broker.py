@@ -50,7 +50,7 @@ def test_data_survives_restart_on_another_port_and_kill(tmp_path: Path) -> None:
         assert broker.port != first
         assert asyncio.run(read(broker)) == [b"one"]
         asyncio.run(write(broker, b"two"))
-        processes = [p for p in _java_children() if str(folder) in " ".join(p.cmdline())]
+        processes = _brokers_on(folder)
         assert len(processes) == 1
         processes[0].kill()
         processes[0].wait(10)
@@ -60,8 +60,9 @@ def test_data_survives_restart_on_another_port_and_kill(tmp_path: Path) -> None:
     assert (folder / "log" / "meta.properties").read_text() == cluster
 
 
-def _java_children() -> list[psutil.Process]:
-    return psutil.Process().children()
+def _brokers_on(folder: Path) -> list[psutil.Process]:
+    """Children that work on a folder; the suite's own broker, on another one, is none of them."""
+    return [child for child in psutil.Process().children() if str(folder) in " ".join(child.cmdline())]
 
 
 def test_needs_neither_java_nor_docker_nor_maven_on_the_path(tmp_path: Path) -> None:
@@ -84,8 +85,9 @@ def test_needs_neither_java_nor_docker_nor_maven_on_the_path(tmp_path: Path) -> 
 
 
 def test_every_listener_is_on_loopback_only(tmp_path: Path) -> None:
-    with running_broker(tmp_path / "kafka"):
-        (java,) = _java_children()
+    folder = tmp_path / "kafka"
+    with running_broker(folder):
+        (java,) = _brokers_on(folder)
         listening = [c.laddr for c in java.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
         assert len(listening) == 2
         assert {address.ip.removeprefix("::ffff:") for address in listening} == {"127.0.0.1"}

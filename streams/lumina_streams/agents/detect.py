@@ -12,9 +12,9 @@ from lumina_schemas.settings import Settings
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
 from lumina_streams.agents.outbox import Outbox
-from lumina_streams.core.call import Call, decode_line
-from lumina_streams.core.rules import Rules
-from lumina_streams.core.series import SeriesState, cold_version, step
+from lumina_streams.core.series.call import Call, decode_line
+from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.metrics import Metrics
 from lumina_streams.table import SeriesTable
 from lumina_streams.transport.failure import fatal

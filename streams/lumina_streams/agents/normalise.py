@@ -14,12 +14,12 @@ from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
 from lumina_streams.agents.outbox import Outbox
-from lumina_streams.core.content_memory import ContentMemory
-from lumina_streams.core.lines import encode_line
-from lumina_streams.core.log_content import normalise_logs
-from lumina_streams.core.normalise import Landing, normalise
+from lumina_streams.core.content.logs import normalise_logs
+from lumina_streams.core.content.memory import ContentMemory
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
-from lumina_streams.core.price import PriceBook
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.lines import encode_line
+from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs

@@ -6,8 +6,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lumina_schemas.span import Span
-from lumina_streams.core.normalise import Landing, normalise
-from lumina_streams.core.price import PriceBook
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.normalise import Landing, normalise
 
 LANDING = Landing(epoch="e", origin="otlp", partition=0, offset=0, project=None)
 

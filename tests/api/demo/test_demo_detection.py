@@ -16,11 +16,11 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from lumina_api.demo.scenario import INCIDENTS, ONCE_S, history, live
 from lumina_api.demo.traffic import Applications
 from lumina_schemas.alert import Alert
-from lumina_streams.core.call import Call, decode_line
-from lumina_streams.core.normalise import Landing, normalise
-from lumina_streams.core.price import PriceBook
-from lumina_streams.core.rules import Rules
-from lumina_streams.core.series import SeriesState, step
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.series.call import Call, decode_line
+from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.step import SeriesState, step
+from lumina_streams.core.span.normalise import Landing, normalise
 
 BEGIN_NS = 1_790_000_000 * 1_000_000_000
 SECOND_NS = 1_000_000_000

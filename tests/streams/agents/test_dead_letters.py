@@ -12,7 +12,7 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import DLQ, OTLP, SPANS
 from lumina_streams.agents.normalise import Normaliser
-from lumina_streams.core.normalise import INVALID_IDS
+from lumina_streams.core.span.normalise import INVALID_IDS
 from lumina_streams.metrics import Metrics
 
 pytestmark = pytest.mark.kafka

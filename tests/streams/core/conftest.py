@@ -10,9 +10,9 @@ import pytest
 from lumina_schemas.alert import Alert
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
-from lumina_streams.core.call import Call, CallMessage, CallPart
-from lumina_streams.core.rules import Rules
-from lumina_streams.core.series import SeriesState, step
+from lumina_streams.core.series.call import Call, CallMessage, CallPart
+from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.step import SeriesState, step
 
 START_NS = 1_767_261_600_000_000_000  # 2026-01-01 10:00 UTC
 AT = "2026-01-01T10:00:00Z"

@@ -4,8 +4,8 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_streams.core.baseline import DAY_MS, HOUR_MS, MINUTE_MS, Baselines, PackedRing, Ring
-from lumina_streams.core.sketch import Sketch
+from lumina_streams.core.baseline.sketch import Sketch
+from lumina_streams.core.baseline.windows import DAY_MS, HOUR_MS, MINUTE_MS, Baselines, PackedRing, Ring
 
 T0 = 20_454 * DAY_MS
 

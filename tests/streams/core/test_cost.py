@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumina_streams.core.sequential import CLIP, fit_level, fit_share, thresholds
-from lumina_streams.core.sketch import ALPHA, Sketch
+from lumina_streams.core.baseline.sequential import CLIP, fit_level, fit_share, thresholds
+from lumina_streams.core.baseline.sketch import ALPHA, Sketch
 
 
 @given(

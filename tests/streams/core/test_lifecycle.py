@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lumina_streams.core.rules import Rules
+from lumina_streams.core.series.rules import Rules
 
 
 def test_a_spike_opens_once_resolves_and_keeps_its_id(make_traffic: Any, bench: Any) -> None:

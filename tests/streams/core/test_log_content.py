@@ -5,8 +5,8 @@ from typing import Any
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from lumina_schemas.span import Content
-from lumina_streams.core.log_content import normalise_logs
-from lumina_streams.core.normalise import Landing
+from lumina_streams.core.content.logs import normalise_logs
+from lumina_streams.core.span.normalise import Landing
 
 LANDING = Landing("epoch", "otlp-logs", 0, 9)
 

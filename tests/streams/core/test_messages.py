@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lumina_schemas.span import Message, Part, ToolCall
-from lumina_streams.core.attributes import MAX_DEPTH
-from lumina_streams.core.finish import finish_reason, finish_reasons
-from lumina_streams.core.messages import (
+from lumina_streams.core.content.finish import finish_reason, finish_reasons
+from lumina_streams.core.content.messages import (
     indexed_messages,
     messages_of,
     split_system,
@@ -19,7 +18,8 @@ from lumina_streams.core.messages import (
     text_of,
     tool_calls_of,
 )
-from lumina_streams.core.parts import MAX_BLOB_CHARS
+from lumina_streams.core.content.parts import MAX_BLOB_CHARS
+from lumina_streams.core.span.attributes import MAX_DEPTH
 
 
 def text(role: str, content: str, reason: str | None = None) -> Message:

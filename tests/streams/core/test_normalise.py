@@ -12,11 +12,11 @@ from lumina_schemas.mapping import content, fields, usage
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
-from lumina_streams.core.draft import END_BEFORE_START, draft_of
-from lumina_streams.core.lines import encode_line, fit
-from lumina_streams.core.messages import text_of
-from lumina_streams.core.normalise import INVALID_IDS, Landing, Normalised, normalise
-from lumina_streams.core.price import PriceBook
+from lumina_streams.core.content.messages import text_of
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.draft import END_BEFORE_START, draft_of
+from lumina_streams.core.span.lines import encode_line, fit
+from lumina_streams.core.span.normalise import INVALID_IDS, Landing, Normalised, normalise
 
 PRICES = PriceBook()
 LANDING = Landing("epoch", "otlp", 3, 17)
@@ -502,7 +502,7 @@ def test_a_bug_in_one_span_spares_its_neighbours(monkeypatch: pytest.MonkeyPatch
             raise KeyError("a prompt that must not be quoted")
         return draft_of(span, context, index)
 
-    monkeypatch.setattr("lumina_streams.core.normalise.draft_of", broken)
+    monkeypatch.setattr("lumina_streams.core.span.normalise.draft_of", broken)
     result = normalise(request({"name": "bad"}, {"name": "good"}), LANDING, PRICES)
     assert [span.name for span in result.spans] == ["good"]
     assert [rejected.reason for rejected in result.rejected] == ["not understood: KeyError"]

@@ -15,10 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from lumina_schemas.mapping.finish import FINISH_REASONS
 from lumina_schemas.span import Message, Span
-from lumina_streams.core.log_content import normalise_logs, with_content
-from lumina_streams.core.normalise import Landing, normalise
-from lumina_streams.core.price import PriceBook
-from lumina_streams.core.tokens import Usage
+from lumina_streams.core.content.logs import normalise_logs, with_content
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.normalise import Landing, normalise
+from lumina_streams.core.span.tokens import Usage
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 PRICES = PriceBook()

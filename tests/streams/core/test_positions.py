@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lumina_schemas.source import Source
-from lumina_streams.core.positions import EPOCHS, Positions
+from lumina_streams.core.series.positions import EPOCHS, Positions
 
 
 def at(offset: int, ordinal: int = 0, partition: int = 0, epoch: str = "e") -> Source:

@@ -9,8 +9,8 @@ from genai_prices import calc_price
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lumina_streams.core.price import NO_OUTPUT, NO_USAGE, SHORT_WRITES, PriceBook
-from lumina_streams.core.tokens import Usage
+from lumina_streams.core.price.book import NO_OUTPUT, NO_USAGE, SHORT_WRITES, PriceBook
+from lumina_streams.core.span.tokens import Usage
 
 PRICES = PriceBook()
 NS = 10**9

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from lumina_streams.core.answer import answer_text
-from lumina_streams.core.call import CallMessage, CallPart, CallTool
-from lumina_streams.core.prompt import prompt_key
-from lumina_streams.core.quality import QualityTest, is_refusal, judge
-from lumina_streams.core.references import References
-from lumina_streams.core.rules import Rules
+from lumina_streams.core.quality.answer import answer_text
+from lumina_streams.core.quality.prompt import prompt_key
+from lumina_streams.core.quality.references import References
+from lumina_streams.core.quality.score import QualityTest, is_refusal, judge
+from lumina_streams.core.series.call import CallMessage, CallPart, CallTool
+from lumina_streams.core.series.rules import Rules
 
 
 def verdict(call: Any, test: QualityTest | None = None) -> Any:

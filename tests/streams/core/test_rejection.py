@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lumina_streams.core.normalise import INVALID_IDS, Landing, normalise
-from lumina_streams.core.price import PriceBook
-from lumina_streams.core.rejection import Rejected, Rejections
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.normalise import INVALID_IDS, Landing, normalise
+from lumina_streams.core.span.rejection import Rejected, Rejections
 
 LANDING = Landing("epoch", "otlp", 0, 1)
 LIMIT = 4_000

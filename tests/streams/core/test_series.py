@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
-from lumina_streams.core.call import Call, LateContent, decode_line
-from lumina_streams.core.rules import Rules
-from lumina_streams.core.series import SeriesState, cold_version, step
+from lumina_streams.core.series.call import Call, LateContent, decode_line
+from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.step import SeriesState, cold_version, step
 
 AT = "2026-01-01T10:00:00Z"
 

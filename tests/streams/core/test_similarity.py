@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rapidfuzz.distance import Indel
 
-from lumina_streams.core.answer import Answer, is_json, script_of, split_words
-from lumina_streams.core.prompt import PromptKey
-from lumina_streams.core.references import ANSWERS, PROMPTS, TEXT_BYTES, Candidate, References
-from lumina_streams.core.similarity import Vocabulary
-from lumina_streams.core.similarity import similarity as coded_similarity
+from lumina_streams.core.quality.answer import Answer, is_json, script_of, split_words
+from lumina_streams.core.quality.prompt import PromptKey
+from lumina_streams.core.quality.references import ANSWERS, PROMPTS, TEXT_BYTES, Candidate, References
+from lumina_streams.core.quality.similarity import Vocabulary
+from lumina_streams.core.quality.similarity import similarity as coded_similarity
 
 
 def similarity(answer: Answer, reference: Answer) -> float:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_streams.core.sketch import ALPHA, HIGHEST, LOWEST, Sketch
+from lumina_streams.core.baseline.sketch import ALPHA, HIGHEST, LOWEST, Sketch
 
 values = st.lists(st.floats(LOWEST, HIGHEST), min_size=1, max_size=80)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lumina_streams.core.summary import place_of
+from lumina_streams.core.alert.summary import place_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from lumina_streams.core.attributes import Reading
-from lumina_streams.core.tokens import MAX_TOKENS, Usage, count, usage_of
+from lumina_streams.core.span.attributes import Reading
+from lumina_streams.core.span.tokens import MAX_TOKENS, Usage, count, usage_of
 
 
 def usage(

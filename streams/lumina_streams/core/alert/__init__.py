@@ -1,0 +1,1 @@
+"""An alert's life, its evidence and the sentence that it says."""

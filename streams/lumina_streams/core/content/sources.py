@@ -1,0 +1,82 @@
+"""Which of a span's sources its prompt and its answer are taken from."""
+
+from operator import itemgetter
+
+from lumina_schemas.mapping.content import GENERIC
+from lumina_schemas.mapping.kinds import LEAVES
+from lumina_schemas.span import Kind, Message, Part
+from lumina_streams.core.content.events import Happened
+from lumina_streams.core.content.messages import (
+    Messages,
+    indexed_messages,
+    messages_of,
+    split_system,
+    system_of,
+)
+from lumina_streams.core.span.attributes import Reading
+
+_ROLES = {"input": "user", "output": "assistant"}
+
+
+def content_of(reading: Reading, kind: Kind, what: Happened) -> tuple[str, Messages, Messages]:
+    """(system, input, output): the first source of each side that yields a message.
+
+    Order: the OTel attribute, numbered attributes, span events, then the other attributes (those that hold
+    whatever a function took or gave only on a call of a model). What was read is not shown again, nor are
+    vectors; what could not be read stays an attribute.
+    """
+    leaf = kind in LEAVES
+    system = ""
+    inputs: Messages = ()
+    outputs: Messages = ()
+    tools: Messages = ()
+    rest = False
+    for side, rank, _, value in reading.content:
+        if side == "system":
+            system = system_of(value)
+        elif side == "tool_calls":
+            tools = messages_of(value, "assistant")
+        elif rank:
+            rest = True
+        elif side == "input":
+            inputs = messages_of(value, "user")
+        else:
+            outputs = messages_of(value, "assistant")
+    inputs = inputs or _elsewhere(reading, "input", what.inputs, leaf, rest)
+    outputs = outputs or _elsewhere(reading, "output", what.outputs, kind == "llm", rest)
+    for side, _, key, value in reading.content:
+        taken = inputs if side == "input" else outputs if side == "output" else system or tools
+        if not taken and not (kind == "embedding" and side == "output"):
+            reading.other[key] = value
+    if tools:
+        calls = tuple(part for message in tools for part in message.parts if part.type == "tool_call")
+        outputs = _with_calls(outputs, calls)
+    leading, inputs = split_system(inputs)
+    return system or leading, inputs, outputs
+
+
+def _elsewhere(reading: Reading, side: str, events: Messages, leaf: bool, rest: bool) -> Messages:
+    """Messages of one side where the OTel attribute has none."""
+    role = _ROLES[side]
+    if reading.indexed:
+        for rank in sorted({rank for of, rank, _, _ in reading.indexed if of == side}):
+            pieces = ((path, value) for of, at, path, value in reading.indexed if of == side and at == rank)
+            messages = indexed_messages(pieces, role)
+            if messages:
+                return messages
+    if events or not rest:
+        return events
+    for of, rank, key, value in sorted(reading.content, key=itemgetter(1)):
+        if of == side and rank and (leaf or key not in GENERIC):
+            messages = messages_of(value, role)
+            if messages:
+                return messages
+    return ()
+
+
+def _with_calls(outputs: Messages, calls: tuple[Part, ...]) -> Messages:
+    """An answer and the tool calls that were sent beside it, as one message."""
+    if not outputs:
+        return (Message("assistant", calls),) if calls else ()
+    last = outputs[-1]
+    return (*outputs[:-1], Message(last.role, last.parts + calls, last.finish_reason))

@@ -1,0 +1,1 @@
+"""A series' state and its one transition: a call in, alerts out."""

@@ -1,0 +1,189 @@
+"""The one transition of a series: `step(state, call) -> alerts`."""
+
+import zlib
+
+from lumina_schemas.alert import Alert
+from lumina_streams.core.alert.lifecycle import Review, Subject
+from lumina_streams.core.baseline.cost import log_cost
+from lumina_streams.core.baseline.excursion import model_of
+from lumina_streams.core.baseline.moment import LATEST_MS
+from lumina_streams.core.baseline.sketch import HIGHEST
+from lumina_streams.core.baseline.windows import DAY_MS
+from lumina_streams.core.quality.references import Candidate
+from lumina_streams.core.quality.score import UNLIKE, Verdict, judge
+from lumina_streams.core.series.call import Call
+from lumina_streams.core.series.fold import fold
+from lumina_streams.core.series.pending import (
+    COST_HELD,
+    COST_UP,
+    LATE,
+    NO_BYTE,
+    QUALITY_HELD,
+    QUALITY_UP,
+    SIZE,
+    pack_pending,
+)
+from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.state import Hot, SeriesState, cold_version
+
+__all__ = ["SeriesState", "cold_version", "step"]
+
+FOLD_CALLS = 64
+FOLD_MS = 60_000
+LATE_MS = 120_000  # older than the newest call by more: counts in its window, drives no test
+RECENT_IDS = 64  # span ids that a client's retry is found by
+CANDIDATES = 4  # reference answers waiting for the fold ...
+CANDIDATE_CHARS = 2500  # ... and their size together
+
+JUDGED_KINDS = frozenset({"llm", "embedding"})
+
+
+def step(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list[Alert]:
+    """Apply one call to its series; returns the alert records to publish, in order.
+
+    Mutates `state`. Deterministic in (state, call, rules); `detected_at` (RFC 3339) is only written down.
+    The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
+    """
+    hot = state.hot
+    if call.kind not in JUDGED_KINDS or call.cost_reason.startswith("duplicate"):
+        return []
+    if not _is_new(hot, call.span_id):
+        return []
+    at_ms = _event_ms(call)
+    if not _is_confirmed(hot, at_ms):
+        return []
+    hot.calls += 1
+    if not hot.fold_ms:
+        hot.fold_ms = at_ms
+    late = at_ms < hot.newest_ms - LATE_MS
+    if at_ms > hot.newest_ms:
+        hot.newest_ms = at_ms
+
+    cost = _cost(call)
+    if cost is None:
+        hot.unpriced += 1
+    verdict: Verdict | None = None
+    if call.output_messages or call.tool_calls or call.input_messages:
+        verdict = judge(call, state.cold.references, hot.quality.test, rules)
+
+    alerts: list[Alert] = []
+    if cost is not None:
+        x = log_cost(cost)
+        if not late:
+            hot.cost.weigh(call, cost, x, at_ms, hot.largest)
+        hot.largest = max(hot.largest, x)
+    if verdict is not None:
+        hot.scored += 1
+        if not late:
+            hot.quality.weigh(call, verdict, cost, at_ms, rules)
+        _propose(state, call, verdict)
+    _remember(hot, call, at_ms, cost, verdict, late)
+    quiet = hot.cost.excursion is None and hot.quality.excursion is None and not hot.book.tracks
+    if not late and not quiet:
+        alerts = _review(state, rules, detected_at).run()
+    if _fold_is_due(hot, at_ms):
+        for adopted in fold(state, rules):
+            alerts += _review(state, rules, detected_at).adopt(adopted)
+    return alerts
+
+
+def _review(state: SeriesState, rules: Rules, detected_at: str) -> Review:
+    hot = state.hot
+    subject = Subject(hot.series_id, hot.project, hot.service, hot.endpoint)
+    return Review(hot.book, subject, hot.cost, hot.quality, hot.newest_ms, rules, detected_at, state.context)
+
+
+def _is_new(hot: Hot, span_id: str) -> bool:
+    """Take a span id; False where a client's retry brought it under another position."""
+    try:
+        raw = bytes.fromhex(span_id)
+    except ValueError:
+        raw = span_id.encode("utf-8", "surrogatepass")
+    raw = raw[:8].ljust(8, b"\0")
+    place = hot.ids.find(raw)
+    while place >= 0:
+        if place % 8 == 0:
+            return False
+        place = hot.ids.find(raw, place + 1)
+    hot.ids = (hot.ids + raw)[-8 * RECENT_IDS :]
+    return True
+
+
+def _event_ms(call: Call) -> int:
+    """A call's time: its end, in ms since 1970."""
+    duration = min(max(call.duration_ms, 0.0), HIGHEST)
+    return min(max(call.start_ns // 1_000_000 + int(duration), 0), LATEST_MS)
+
+
+def _is_confirmed(hot: Hot, at_ms: int) -> bool:
+    """Whether event time may move to a call's time.
+
+    A single call more than a day ahead of all others is a wrong clock until a second one confirms it;
+    believing it would make everything after it late. Such a call is not counted. (The log's append time
+    will decide this for calls 10 min ahead, once ticks bring it here.)
+    """
+    if not hot.newest_ms or at_ms <= hot.newest_ms + DAY_MS:
+        hot.ahead_ms = 0
+        return True
+    first, hot.ahead_ms = hot.ahead_ms, at_ms
+    if first and at_ms >= first - DAY_MS:
+        hot.ahead_ms = 0
+        return True
+    return False
+
+
+def _cost(call: Call) -> float | None:
+    if not call.priced or call.cost_usd is None:
+        return None
+    return min(max(call.cost_usd, 0.0), HIGHEST)
+
+
+def _propose(state: SeriesState, call: Call, verdict: Verdict) -> None:
+    """Keep a good answer for the next fold where the references want it."""
+    hot = state.hot
+    if verdict.key is None or verdict.hard or verdict.sign == UNLIKE or hot.quality.excursion is not None:
+        return
+    if len(hot.candidates) >= CANDIDATES or not verdict.text:
+        return
+    if any(other.exact == verdict.key.exact for other in hot.candidates):
+        return
+    lot = zlib.crc32(call.span_id.encode("utf-8", "surrogatepass"))
+    if state.cold.references.wants(verdict.key, verdict.likeness, lot):
+        hot.candidates.append(Candidate(verdict.key.exact, verdict.key.template, verdict.text))
+
+
+def _remember(
+    hot: Hot, call: Call, at_ms: int, cost: float | None, verdict: Verdict | None, late: bool
+) -> None:
+    """Append a call to the pending ones."""
+    flags = LATE if late else 0
+    if hot.cost.excursion is not None:
+        flags |= COST_UP
+    if hot.quality.excursion is not None:
+        flags |= QUALITY_UP
+    if hot.cost.is_held:
+        flags |= COST_HELD
+    if hot.quality.is_held:
+        flags |= QUALITY_HELD
+    model, version = _label(hot, model_of(call)), _label(hot, call.prompt_version)
+    hot.pending += pack_pending(call, at_ms - hot.fold_ms, cost, verdict, model, version, flags)
+
+
+def _label(hot: Hot, value: str) -> int:
+    try:
+        return hot.labels.index(value)
+    except ValueError:
+        if len(hot.labels) >= NO_BYTE:
+            return NO_BYTE
+        hot.labels.append(value)
+        return len(hot.labels) - 1
+
+
+def _fold_is_due(hot: Hot, at_ms: int) -> bool:
+    """Every 64 calls, a minute after the last fold, or when candidates are many; sooner in a young series."""
+    pending = len(hot.pending) // SIZE
+    limit = FOLD_CALLS if hot.calls >= 256 else 16 if hot.calls >= 64 else 8
+    if pending >= limit or at_ms - hot.fold_ms >= FOLD_MS:
+        return True
+    candidates = hot.candidates
+    return len(candidates) >= CANDIDATES or sum(len(c.text) for c in candidates) >= CANDIDATE_CHARS

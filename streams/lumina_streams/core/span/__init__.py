@@ -1,0 +1,1 @@
+"""From an OTLP span to one normalised, priced record."""

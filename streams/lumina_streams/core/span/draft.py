@@ -1,0 +1,253 @@
+"""One span of one instrumentation, read by the tables, before it is known what its neighbours say."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from lumina_schemas.mapping.fields import SCOPED
+from lumina_schemas.mapping.kinds import (
+    DEFAULT_OPERATIONS,
+    KIND_TABLES,
+    LEAVES,
+    NAMED_KINDS,
+    OPERATION_ALIASES,
+)
+from lumina_schemas.mapping.providers import HOST_ATTRIBUTES
+from lumina_schemas.span import Kind, SpanError, SpanEvent, Status
+from lumina_streams.core.content import events
+from lumina_streams.core.content.dumps import NO_DUMP, dumped_in
+from lumina_streams.core.content.finish import finish_reasons
+from lumina_streams.core.content.messages import Messages
+from lumina_streams.core.content.sources import content_of
+from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
+from lumina_streams.core.span.provider import provider_of
+from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
+
+MAX_ERROR_CHARS = 4_000
+MAX_NS = 2**63 - 1
+STATUSES: tuple[Status, ...] = ("unset", "ok", "error")
+SPAN_KINDS = ("internal", "internal", "server", "client", "producer", "consumer")
+ENTRIES = frozenset({"server", "consumer"})
+"""Kinds of span that serve something: their route names an endpoint."""
+
+FIRST = frozenset({"first_token_s", "first_token_ms", "first_token_mixed"})
+
+END_BEFORE_START = "lumina.end_before_start_ns"
+"""Attribute of a span that ended before it started: by how much. Its duration is 0."""
+
+
+class Context(Struct, frozen=True):
+    """What a span has from its resource and scope."""
+
+    project: str
+    service: str
+    environment: str
+    endpoint: str
+    resource: dict[str, Any]
+    scope: str
+
+
+class Draft(Struct):
+    """A span on its way to `lumina_schemas.span.Span`; same names, still open to what its neighbours know."""
+
+    context: Context
+    index: int
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    name: str
+    span_kind: str
+    start_ns: int
+    end_ns: int
+    status: Status
+    error: SpanError | None
+    kind: Kind
+    operation: str
+    provider: str
+    provider_named: bool
+    request_model: str
+    response_model: str
+    response_id: str
+    usage: Usage
+    tier: str
+    system: str
+    input_messages: Messages
+    output_messages: Messages
+    finish_reasons: tuple[str, ...]
+    streaming: bool | None
+    ttft_ms: float | None
+    session_id: str
+    user_id: str
+    prompt_name: str
+    prompt_version: str
+    endpoint: str
+    workflow: str
+    route: str
+    attributes: dict[str, Any]
+    events: tuple[SpanEvent, ...]
+    duplicate_of: str = ""
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it is a call of a model: what is priced."""
+        return self.kind in LEAVES
+
+
+def draft_of(span: Any, context: Context, index: int) -> Draft:
+    """Read one OTLP span with valid ids; `index` is its place in the message."""
+    reading = read(span.attributes)
+    scope = context.scope
+    if scope in SCOPED:
+        _scoped(reading, SCOPED[scope])
+    what = events.happened(span.events, reading) if span.events else events.NOTHING
+    found = reading.fields
+    get = found.get
+    start, end = span.start_time_unix_nano, span.end_time_unix_nano
+    if end < start:
+        reading.other[END_BEFORE_START] = min(start - end, MAX_NS)
+        end = start
+    name = span.name
+    code = span.status.code
+    error = _error(span, code, found, what)
+    kind = _kind(found, name)
+    leaf = kind in LEAVES
+    if found or reading.content or reading.indexed or what.inputs or what.outputs:
+        system, inputs, outputs = content_of(reading, kind, what)
+    else:
+        system, inputs, outputs = "", (), ()
+    request, response, either = (
+        name_of(value) if (value := get("request_model")) else "",
+        name_of(value) if (value := get("response_model")) else "",
+        name_of(value) if (value := get("model")) else "",
+    )
+    dumped = dumped_in(reading, outputs) if leaf and not (request and "response_id" in found) else NO_DUMP
+    request = request or dumped.request_model
+    named = name_of(value) if (value := get("provider")) else ""
+    provider, usage = "", NOTHING
+    if kind != "span":
+        host = reading.other.get(HOST_ATTRIBUTES[0]) or reading.other.get(HOST_ATTRIBUTES[1])
+        provider = provider_of(named, host if isinstance(host, str) else "", response or request or either)
+        usage = usage_of(reading, scope, provider)
+    answered = (
+        usage.known
+        or any(message.parts for message in outputs)
+        or "response_id" in found
+        or bool(dumped.response_id)
+    )
+    if answered:
+        response = response or dumped.response_model or either
+    elif error is not None:
+        response = ""  # some write the requested model here, whatever came back
+    request = request or either
+    reasons = finish_reasons(found["finish_reasons"]) if "finish_reasons" in found else ()
+    if len(dumped.reasons) > len(reasons):
+        reasons = dumped.reasons
+    if not reasons and outputs:
+        reasons = tuple(message.finish_reason for message in outputs if message.finish_reason)
+    operation = name_of(found.get("operation")).lower()
+    event_ns = what.first_token_ns
+    first = _first_token_ms(found, event_ns, start) if event_ns is not None or FIRST & found.keys() else None
+    streaming = _flag(found.get("streaming"))
+    if streaming is None and (
+        what.first_token_ns is not None
+        or dumped.streaming
+        or "first_token_s" in found
+        or "first_token_ms" in found
+        or "doStream" in name_of(found.get("vercel_operation"))
+    ):
+        streaming = True
+    parent, number = span.parent_span_id, span.kind
+    return Draft(
+        context=context,
+        index=index,
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_span_id=parent.hex() if len(parent) == 8 else "",
+        name=name,
+        span_kind=SPAN_KINDS[number] if 0 <= number < len(SPAN_KINDS) else "internal",
+        start_ns=min(start, MAX_NS),
+        end_ns=min(end, MAX_NS),
+        status=STATUSES[code] if 0 <= code < len(STATUSES) else "unset",
+        error=error,
+        kind=kind,
+        operation=OPERATION_ALIASES.get(operation, operation) or DEFAULT_OPERATIONS.get(kind, ""),
+        provider=provider,
+        provider_named=bool(named),
+        request_model=request,
+        response_model=response,
+        response_id=(name_of(value) if (value := get("response_id")) else "") or dumped.response_id,
+        usage=usage,
+        tier=(name_of(value) if (value := get("service_tier")) else "").lower(),
+        system=system,
+        input_messages=inputs,
+        output_messages=outputs,
+        finish_reasons=reasons,
+        streaming=streaming,
+        ttft_ms=None if streaming is False else first,
+        session_id=(name_of(value) if (value := get("session_id")) else ""),
+        user_id=(name_of(value) if (value := get("user_id")) else ""),
+        prompt_name=(name_of(value) if (value := get("prompt_name")) else ""),
+        prompt_version=(name_of(value) if (value := get("prompt_version")) else ""),
+        endpoint=(name_of(value) if (value := get("endpoint")) else "") or context.endpoint,
+        workflow=(name_of(value) if (value := get("workflow")) else ""),
+        route=(name_of(value) if (value := get("route")) else ""),
+        attributes=reading.other,
+        events=what.events,
+    )
+
+
+def _scoped(reading: Reading, names: dict[str, str]) -> None:
+    """Take the names that mean a field in this scope only."""
+    for name, field in names.items():
+        if name in reading.other and field not in reading.fields:
+            reading.fields[field] = reading.other.pop(name)
+
+
+def _kind(found: dict[str, Any], name: str) -> Kind:
+    """Kind of a span: what a convention calls it, else a call if it has a model and usage or provider."""
+    for field, table in KIND_TABLES:
+        value = found.get(field)
+        if value is not None:
+            kind = table.get(value) if isinstance(value, str) else None
+            if kind is None:
+                kind = table.get(name_of(value).lower())
+            if kind is not None:
+                return kind
+    if ("request_model" in found or "response_model" in found) and (
+        "provider" in found or "input_tokens" in found or "output_tokens" in found
+    ):
+        low = name.lower()
+        return next((kind for word, kind in NAMED_KINDS if word in low), "llm")
+    return "span"
+
+
+def _error(span: Any, code: int, found: dict[str, Any], what: events.Happened) -> SpanError | None:
+    """What went wrong, from status, attributes and the exception event."""
+    kind = name_of(found.get("error_type"))
+    if code != 2 and not kind:
+        return None
+    message = (
+        span.status.message or what.exception_message or name_of(found.get("error_message"), MAX_ERROR_CHARS)
+    )
+    return SpanError(kind or what.exception_type[:MAX_NAME_CHARS] or "error", message[:MAX_ERROR_CHARS])
+
+
+def _first_token_ms(found: dict[str, Any], event_ns: int | None, start_ns: int) -> float | None:
+    """Time to the first token, in ms, from a duration or from an event's time."""
+    for field, factor in (("first_token_s", 1_000.0), ("first_token_ms", 1.0), ("first_token_mixed", None)):
+        value = found.get(field)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+            if factor is None:  # one key, two units: integers are milliseconds
+                factor = 1.0 if isinstance(value, int) else 1_000.0
+            return round(value * factor, 6)
+    if event_ns is not None and event_ns >= start_ns:
+        return (event_ns - start_ns) / 1e6
+    return None
+
+
+def _flag(value: Any) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return None

@@ -1,0 +1,232 @@
+"""OTLP traces in, normalised and priced spans out: the whole of what the normalise agent decides. Pure.
+
+Order of work: every span is read alone (`draft`), the drafts of the message are put into canonical order
+and compared (`duplicates`), then each becomes a `Span` with its series and its cost.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import Struct
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SERVICE
+from lumina_schemas.partition import series_id
+from lumina_schemas.source import Origin, Source
+from lumina_schemas.span import SCHEMA_VERSION, Span
+from lumina_streams.core.content.messages import tool_calls_of
+from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.attributes import plain
+from lumina_streams.core.span.draft import ENTRIES, Context, Draft, draft_of
+from lumina_streams.core.span.duplicates import mark_duplicates
+from lumina_streams.core.span.endpoint import endpoint_of
+from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
+
+DEFAULT_PROJECT = "default"
+UNKNOWN_SERVICE = "unknown_service"
+MAX_PROJECT_CHARS = 100
+MAX_SERVICE_CHARS = 200
+MAX_ANCESTORS = 64
+
+INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
+
+_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
+_FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, *ENVIRONMENTS})
+_ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
+_series: dict[tuple[str, str, str], str] = {}
+_MAX_SERIES_REMEMBERED = 20_000
+
+
+class Landing(Struct, frozen=True):
+    """Where a landed OTLP message was read, and the project its door gave it (None: its resources say)."""
+
+    epoch: str
+    origin: Origin
+    partition: int
+    offset: int
+    project: str | None = None
+
+
+class Normalised(Struct, frozen=True):
+    """What became of one message. Spans are in canonical order: end time, span id, place in the message."""
+
+    spans: list[Span]
+    rejected: list[Rejected]
+
+
+def normalise(
+    request: ExportTraceServiceRequest, landing: Landing, prices: PriceBook, limit: int = LIMIT_BYTES
+) -> Normalised:
+    """Normalise all spans of one landed message.
+
+    Spans without valid ids are rejected, in requests of at most `limit` bytes; nothing that a span holds
+    stops its neighbours.
+    """
+    drafts: list[Draft] = []
+    rejections = Rejections(limit)
+    for index, (context, resource_spans, scope_spans, span) in enumerate(_spans(request, landing)):
+        trace_id, span_id = span.trace_id, span.span_id
+        if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
+            rejections.add(INVALID_IDS, resource_spans, scope_spans, span)
+            continue
+        try:
+            drafts.append(draft_of(span, context, index))
+        except Exception as error:  # one span must never take its neighbours with it
+            rejections.add(f"not understood: {type(error).__name__}", resource_spans, scope_spans, span)
+    drafts.sort(key=_canonical)
+    mark_duplicates(drafts)
+    routes = _routes(drafts)
+    return Normalised(
+        [_span(draft, ordinal, landing, prices, routes) for ordinal, draft in enumerate(drafts)],
+        rejections.all(),
+    )
+
+
+def context_of(resource: Any, scope: str, landing: Landing) -> Context:
+    """What all spans or log records of one resource and scope share."""
+    found = plain(resource.attributes)
+    service = found.get(SERVICE)
+    endpoint = found.get(ENDPOINT)
+    return Context(
+        project=_project(landing.project, found.get(PROJECT)),
+        service=service[:MAX_SERVICE_CHARS] if isinstance(service, str) and service else UNKNOWN_SERVICE,
+        environment=next(
+            (value for name in ENVIRONMENTS if isinstance(value := found.get(name), str) and value), ""
+        ),
+        endpoint=endpoint if isinstance(endpoint, str) else "",
+        resource={key: value for key, value in found.items() if key not in _FROM_RESOURCE},
+        scope=scope,
+    )
+
+
+def _spans(request: ExportTraceServiceRequest, landing: Landing) -> Iterator[tuple[Context, Any, Any, Any]]:
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            context = context_of(resource_spans.resource, scope_spans.scope.name, landing)
+            for span in scope_spans.spans:
+                yield context, resource_spans, scope_spans, span
+
+
+def _project(given: str | None, named: Any) -> str:
+    """The door's project, else the resource's, else `default`; a name that is none counts as absent."""
+    for name in (given, named):
+        if isinstance(name, str) and _PROJECT.fullmatch(name):
+            return name
+    return DEFAULT_PROJECT
+
+
+def _canonical(draft: Draft) -> tuple[int, str, int]:
+    return draft.end_ns, draft.span_id, draft.index
+
+
+def _routes(drafts: list[Draft]) -> dict[tuple[str, str], str]:
+    """Route of the local root, by (trace, span): the outermost serving span above it in the message."""
+    entries = {draft.trace_id for draft in drafts if draft.route and draft.span_kind in ENTRIES}
+    if not entries:
+        return {}
+    inside = [draft for draft in drafts if draft.trace_id in entries]
+    by_id = {(draft.trace_id, draft.span_id): draft for draft in inside}
+    routes: dict[tuple[str, str], str] = {}
+    for draft in inside:
+        route = ""
+        step: Draft | None = draft
+        for _ in range(MAX_ANCESTORS):
+            if step is None:
+                break
+            if step.route and step.span_kind in ENTRIES:
+                route = step.route
+            step = by_id.get((step.trace_id, step.parent_span_id))
+        if route:
+            routes[draft.trace_id, draft.span_id] = route
+    return routes
+
+
+def _series_id(project: str, service: str, endpoint: str) -> str:
+    """`series_id`, remembered: the same few series come again and again."""
+    key = (project, service, endpoint)
+    series = _series.get(key)
+    if series is None:
+        if len(_series) >= _MAX_SERIES_REMEMBERED:
+            _series.clear()
+        series = _series[key] = series_id(project, service, endpoint)
+    return series
+
+
+def _span(
+    draft: Draft, ordinal: int, landing: Landing, prices: PriceBook, routes: dict[tuple[str, str], str]
+) -> Span:
+    """The finished record."""
+    context = draft.context
+    usage = draft.usage
+    route = routes.get((draft.trace_id, draft.span_id), "") if routes else ""
+    endpoint = endpoint_of(
+        draft.endpoint, draft.prompt_name, draft.workflow, route, draft.operation, draft.kind
+    )
+    cost_usd = cost_status = None
+    cost_reason = ""
+    priced = False
+    if draft.leaf:
+        if draft.duplicate_of:
+            cost_reason = f"duplicate of {draft.duplicate_of}"
+        else:
+            priced = True
+            cost = prices.cost(
+                draft.provider if draft.provider_named else "",
+                draft.request_model,
+                draft.response_model,
+                usage,
+                draft.start_ns,
+                draft.tier,
+                needs_output=draft.kind == "llm",
+                failed=draft.status == "error",
+            )
+            cost_usd, cost_status, cost_reason = cost.usd, cost.status, cost.reason
+    return Span(
+        v=SCHEMA_VERSION,
+        src=Source(landing.epoch, landing.origin, landing.partition, landing.offset, ordinal),
+        series_id=_series_id(context.project, context.service, endpoint),
+        trace_id=draft.trace_id,
+        span_id=draft.span_id,
+        parent_span_id=draft.parent_span_id,
+        project=context.project,
+        service=context.service,
+        endpoint=endpoint,
+        environment=context.environment,
+        name=draft.name,
+        span_kind=draft.span_kind,
+        kind=draft.kind,
+        operation=draft.operation,
+        start_ns=draft.start_ns,
+        duration_ms=(draft.end_ns - draft.start_ns) / 1e6,
+        ttft_ms=draft.ttft_ms,
+        status=draft.status,
+        error=draft.error,
+        provider=draft.provider,
+        request_model=draft.request_model,
+        response_model=draft.response_model,
+        response_id=draft.response_id,
+        system=draft.system,
+        input_messages=draft.input_messages,
+        output_messages=draft.output_messages,
+        tool_calls=tool_calls_of(draft.output_messages) if draft.output_messages else (),
+        input_tokens=usage.input,
+        cache_read_tokens=usage.cache_read,
+        cache_write_tokens=usage.cache_write,
+        output_tokens=usage.output,
+        reasoning_tokens=usage.reasoning,
+        finish_reasons=draft.finish_reasons,
+        streaming=draft.streaming,
+        session_id=draft.session_id,
+        user_id=draft.user_id,
+        prompt_name=draft.prompt_name,
+        prompt_version=draft.prompt_version,
+        cost_usd=cost_usd,
+        cost_status=cost_status,
+        cost_reason=cost_reason,
+        priced=priced,
+        scope=context.scope,
+        attributes=draft.attributes,
+        resource=context.resource,
+        events=draft.events,
+    )
