@@ -20,7 +20,7 @@ from lumina_api.kafka import is_up
 from lumina_api.stack.jars import cache_folder, class_path
 from lumina_api.stack.lock import read_lock
 from lumina_api.stack.ports import free_port
-from lumina_api.stack.process import die_with_parent
+from lumina_api.stack.process import bound_to_parent
 from lumina_schemas.kafka import ClientOptions
 from lumina_schemas.settings import Settings
 
@@ -204,7 +204,7 @@ def running_broker(folder: Path, port: int = 0) -> Iterator[Broker]:
     broker = prepare(folder, port or free_port(), free_port(), cache_dir=Settings().cache_dir)
     with (folder / "broker.log").open("ab") as log:
         process = subprocess.Popen(  # noqa: S603 - our own command
-            broker.command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent()
+            bound_to_parent(broker.command), stdout=log, stderr=log, start_new_session=True
         )
     try:
         try:

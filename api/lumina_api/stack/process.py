@@ -1,17 +1,23 @@
 """Processes told apart for sure, by id and time of birth (ids are reused), and children that never linger."""
 
 import contextlib
-import ctypes
 import os
-import signal
+import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from errno import ENOENT
 
 import psutil
 from msgspec import Struct
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# 1 is PR_SET_PDEATHSIG (linux/prctl.h); the parent may have died before the call.
+_BIND = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 # Birth is told relative to a boot time that a set clock moves; no id is given to a second process this soon.
 _BIRTH_TOLERANCE_S = 3.0
@@ -61,16 +67,16 @@ def end(processes: Sequence[Process], deadline_s: float) -> list[Process]:
     return found
 
 
-def die_with_parent() -> Callable[[], None] | None:
-    """A `preexec_fn` by which the kernel ends the child when its parent dies, however it dies (Linux)."""
+def bound_to_parent(command: Sequence[str]) -> tuple[str, ...]:
+    """The command, run so that the kernel ends it when this process dies, however it dies (Linux).
+
+    A small program sets the signal and becomes the command, under the same pid. (A `preexec_fn` would run
+    Python between fork and exec, which is not safe in a process with threads: one start in a few thousand
+    aborted.) Raises FileNotFoundError where there is no such program.
+    """
+    program = shutil.which(command[0])
+    if program is None:
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), command[0])
     if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl  # loaded here: after a fork only plain calls are safe
-    parent = os.getpid()
-
-    def bind() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-
-    return bind
+        return tuple(command)
+    return (sys.executable, "-I", "-S", "-c", _BIND, str(os.getpid()), str(program), *command[1:])

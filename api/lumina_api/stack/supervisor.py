@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lumina_api.stack.echo import Echo
 from lumina_api.stack.logs import bound, log_path, open_log, tail
-from lumina_api.stack.process import Process, die_with_parent, process_of
+from lumina_api.stack.process import Process, bound_to_parent, process_of
 
 POLL_S = 0.1
 LOG_BOUND_S = 10.0
@@ -101,7 +101,6 @@ class Supervisor:
         self._limits = limits or Limits()
         self._stop = asyncio.Event()
         self._kill = asyncio.Event()
-        self._die_with_parent = die_with_parent()
 
     @property
     def processes(self) -> tuple[Process, ...]:
@@ -186,13 +185,12 @@ class Supervisor:
                 child.echo.start(child.log_start)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *spec.command,
+                    *bound_to_parent(spec.command),
                     env=dict(spec.env),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                     start_new_session=True,  # Ctrl-C is for the supervisor, which stops children in order
-                    preexec_fn=self._die_with_parent,
                 )
             except OSError as error:
                 raise StackDown(f"{spec.name} cannot be started: {error}") from error

@@ -20,7 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from lumina_api.provision import provision
 from lumina_api.stack.broker import Broker, prepare, wait_until_up
 from lumina_api.stack.ports import free_port
-from lumina_api.stack.process import die_with_parent
+from lumina_api.stack.process import bound_to_parent
 from lumina_schemas.settings import Settings
 
 pytestmark = pytest.mark.kafka
@@ -46,9 +46,7 @@ class LocalKafka:
 
     def start(self) -> None:
         with (self.broker.folder / "broker.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                self.broker.command, stdout=log, stderr=log, preexec_fn=die_with_parent()
-            )
+            self._process = subprocess.Popen(bound_to_parent(self.broker.command), stdout=log, stderr=log)
 
     def send(self, number: signal.Signals) -> None:
         assert self._process
