@@ -3,7 +3,9 @@
 import asyncio
 import gc
 import logging
+import os
 import sys
+from pathlib import Path
 
 import mode.loop
 import structlog
@@ -83,7 +85,9 @@ def run(settings: Settings) -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     health = Health(app, metrics, settings.health_port)
-    Worker(app, health, loglevel="WARNING", redirect_stdouts=False, quiet=True).execute_from_commandline()
+    with Path(os.devnull).open("w") as nowhere:  # for Faust's banner and cursor codes: a log is no terminal
+        worker = Worker(app, health, loglevel="WARNING", redirect_stdouts=False, quiet=True, stdout=nowhere)
+        worker.execute_from_commandline()
 
 
 if __name__ == "__main__":

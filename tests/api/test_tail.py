@@ -1,5 +1,6 @@
 """`lumina tail` and `lumina topics` against a real Kafka, as processes of their own."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -82,7 +83,10 @@ def follow(child_env: dict[str, str]) -> Iterator[Follow]:
     yield run
     for process in started:
         process.kill()
-        process.communicate(timeout=10)
+        process.wait(10)
+        for stream in (process.stdout, process.stderr):
+            if stream:
+                stream.close()
 
 
 def lines(process: subprocess.Popen[str], count: int) -> list[str]:
@@ -119,6 +123,18 @@ async def test_spans_calls_and_alerts_are_followed(settings: Settings, follow: F
     assert spans.stderr is not None
     complaint = spans.stderr.readline()
     assert complaint.startswith(f"Not readable: {settings.topic(SPANS)} partition 1 offset 2")
+
+
+async def test_a_reader_that_has_seen_enough_is_no_error(settings: Settings, follow: Follow) -> None:
+    await send(settings)
+    process = follow("tail", "spans", "--from-start")
+    lines(process, 1)
+    assert process.stdout is not None
+    process.stdout.close()  # as `| head -1` does
+    await send(settings)
+    assert await asyncio.to_thread(process.wait, 20) == 0
+    assert process.stderr is not None
+    assert "cannot be read" not in process.stderr.read()
 
 
 def test_a_span_in_one_line_says_what_it_cost_and_obeys_nothing() -> None:

@@ -1,6 +1,7 @@
 """`lumina tail`: what goes over the topics, one line each, straight from Kafka, without a group."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -102,6 +103,9 @@ def tail(
     topic = settings.topic(ALERTS if what is What.alerts else SPANS)
     try:
         asyncio.run(_follow(settings, topic, from_start, lines))
+    except BrokenPipeError:
+        # Whoever read has seen enough (`| head`). What is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KafkaError, OSError) as error:
         where = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
         _fail(f"Kafka at {where} cannot be read: {error!r}. Is the stack up (`lumina status`)?")
