@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import NewTopic
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
@@ -24,6 +26,8 @@ from lumina_schemas.alert import Alert
 from lumina_schemas.kafka import client_options
 
 SEEN_S = 30.0
+CORPUS = Path(__file__).parents[1] / "corpus"
+LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -283,3 +287,40 @@ async def test_poison_stops_nothing_and_is_kept(running: Stack) -> None:
     (alone,) = [value for value, _ in letters if value != garbage]
     assert good[0].span_id in alone
     assert good[1].span_id not in alone
+
+
+@pytest.mark.parametrize("order", [("logs", "traces"), ("traces", "logs")])
+async def test_content_that_comes_in_logs_joins_its_span(running: Stack, order: tuple[str, str]) -> None:
+    """A captured call whose prompt and answer are OTLP logs: REST shows them, whichever came first."""
+    captured = CORPUS / "otel_openai_v2-chat_async"
+    bodies = {
+        "traces": captured.with_suffix(".otlp.pb").read_bytes(),
+        "logs": captured.with_suffix(".logs.pb").read_bytes(),
+    }
+    spans = ExportTraceServiceRequest.FromString(bodies["traces"])
+    trace_id = spans.resource_spans[0].scope_spans[0].spans[0].trace_id.hex()
+    shown: dict[str, Any] = {}
+
+    async def visible() -> bool:
+        items = (await running.get("/api/v1/calls", trace_id=trace_id, since=LONG_AGO))["items"]
+        shown.update(items[0] if items else {})
+        return bool(items)
+
+    async def with_content() -> bool:
+        return await visible() and bool(shown.get("output_messages"))
+
+    async with httpx.AsyncClient() as client:
+        for signal in order:
+            response = await client.post(
+                f"{running.otlp}/v1/{signal}",
+                content=bodies[signal],
+                headers={"content-type": "application/x-protobuf"},
+            )
+            assert response.status_code == 200, response.text
+            if signal == "traces" and order[0] == "traces":
+                await eventually(visible, SEEN_S, lambda: "the span does not appear")
+                assert not shown.get("output_messages")
+    await eventually(with_content, SEEN_S, lambda: f"no content on {shown}")
+    texts = [part["content"] for message in shown["output_messages"] for part in message["parts"]]
+    assert texts == ["Paris is the capital of France."]
+    assert shown["input_messages"][-1]["parts"][0]["content"] == "What is the capital of France?"
