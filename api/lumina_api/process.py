@@ -1,15 +1,34 @@
-"""What every server process of the api package begins with: settings, logs, and a last word when it fails."""
+"""What every server process of the api package begins and ends with: settings, logs, signals, a last word."""
 
+import asyncio
+import contextlib
 import logging
+import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import structlog
+import uvicorn
 import uvloop
 
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
+
+GRACE_S = 5
+"""How long requests under way may take when the process is told to stop."""
+
+
+class Server(uvicorn.Server):
+    """Uvicorn raises the signal again once it has stopped, before anything else could be closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM, and only that."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 def run(name: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:

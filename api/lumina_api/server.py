@@ -3,10 +3,8 @@
 Settings come from the environment.
 """
 
-import asyncio
 import contextlib
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import structlog
 import uvicorn
@@ -15,26 +13,12 @@ from fastapi import FastAPI
 from lumina_api.gateway.app import otlp_routes
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.sink import Sink
-from lumina_api.process import run
+from lumina_api.process import GRACE_S, Server, run
 from lumina_api.rest import create_app
 from lumina_api.views import Views
 from lumina_schemas.settings import Settings
 
-GRACE_S = 5
-"""How long requests under way may take when the process is told to stop."""
-
 log = structlog.get_logger(__name__)
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn raises the signal again once it has stopped, before the views' file could be closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
 
 
 @contextlib.asynccontextmanager
@@ -58,7 +42,7 @@ async def serve(settings: Settings) -> None:
     """Follow the log and answer requests until told to stop."""
     views = Views(settings)
     app = create_app(views)
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             app,
             host=settings.host,

@@ -1,1 +1,1 @@
-"""What crosses a boundary in Lumina: topics, records, settings, mapping tables, view schema. No I/O."""
+"""What crosses a boundary in Lumina. No I/O, but the CA file of `kafka` and one question in `topic_facts`."""

@@ -20,6 +20,8 @@ from aiokafka.protocol.types import (
     TaggedFields,
 )
 
+from lumina_schemas.kafka import ClientOptions
+
 
 class TopicFacts(NamedTuple):
     """A topic as its cluster has it. `epoch` is its Kafka id, 32 hex digits."""
@@ -105,13 +107,17 @@ class _MetadataRequest(Request[_MetadataRequestV12]):
         return request_struct_class(wanted, False, False, {})
 
 
-async def topic_facts(client: AIOKafkaClient, topics: list[str]) -> dict[str, TopicFacts]:
+async def describe(options: ClientOptions, topics: list[str]) -> dict[str, TopicFacts]:
     """The facts of each of these topics; those that do not exist, or have no leader, are left out.
 
-    Asks through the given client, which has been bootstrapped. Raises aiokafka's KafkaError where no broker
-    answers.
+    `options` are aiokafka's client options. Raises aiokafka's KafkaError where no broker can be reached.
     """
-    response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    client = AIOKafkaClient(**options)
+    try:
+        await client.bootstrap()
+        response = await client.send(client.get_random_node(), _MetadataRequest(topics))
+    finally:
+        await client.close()
     return {
         name: TopicFacts(topic_id.hex, len(partitions))
         for error, name, topic_id, _, partitions, *_ in response.topics

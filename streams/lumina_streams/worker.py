@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError
 
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
+from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import DETECT_CHANGELOG, SPANS
-from lumina_streams.transport.topic_facts import describe
 
 
 class StartError(RuntimeError):

@@ -10,13 +10,13 @@ from lumina_schemas.alert import Alert
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Line, Span
+from lumina_schemas.topic_facts import describe
 from lumina_streams.core.otlp import decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.normalise import Landing, normalise
-from lumina_streams.transport.topic_facts import describe
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"
 

@@ -1,10 +1,5 @@
 """The gateway process: `python -m lumina_api.gateway`. Settings come from the environment."""
 
-import asyncio
-import contextlib
-import signal
-from collections.abc import Iterator
-
 import structlog
 import uvicorn
 
@@ -12,24 +7,10 @@ from lumina_api.gateway.app import create_app
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.grpc import create_server
 from lumina_api.gateway.sink import Sink
-from lumina_api.process import run
+from lumina_api.process import GRACE_S, Server, run
 from lumina_schemas.settings import Settings
 
-GRACE_S = 5
-"""How long requests under way may take when the process is told to stop."""
-
 log = structlog.get_logger()
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn raises the signal again once it has stopped, before anything else could be closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
-        yield
 
 
 async def serve(settings: Settings) -> None:
@@ -37,7 +18,7 @@ async def serve(settings: Settings) -> None:
     sink = Sink(settings)
     doorway = Doorway(settings, sink)
     grpc_server = create_server(doorway, f"{settings.host}:{settings.otlp_grpc_port}")
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             create_app(settings, sink, doorway),
             host=settings.host,

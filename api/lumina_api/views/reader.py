@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from lumina_api.views.batch import LogRecord
 from lumina_api.views.progress import PartitionProgress, Progress, TopicProgress
 from lumina_api.views.store import Position
-from lumina_api.views.topic import TopicFacts, describe
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
+from lumina_schemas.topic_facts import TopicFacts, describe
 
 log = structlog.get_logger(__name__)
 

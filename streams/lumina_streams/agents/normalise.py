@@ -10,6 +10,7 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Line
+from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
@@ -23,7 +24,6 @@ from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
-from lumina_streams.transport.topic_facts import describe
 
 log = structlog.get_logger()
 

@@ -26,9 +26,6 @@ class Outbox:
         """Add a message; without a partition the producer chooses one."""
         self._messages.append((topic, key, value, partition, headers))
 
-    def __len__(self) -> int:
-        return len(self._messages)
-
     async def deliver(self, producer: Producer) -> None:
         """Send all and wait until every in-sync replica has them.
 
