@@ -14,13 +14,14 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.t
 # ARGS goes to the command behind `up`, `demo`, `test` and `reset`: make up ARGS="--port 8090"
 ARGS ?=
 
-.PHONY: help up demo test lint format bench reset setup schemas constraints
+.PHONY: help up demo test faults lint format bench reset setup schemas constraints
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make up       start Lumina here: Kafka, gateway, stream, api, demo traffic (DEMO=0: without it)"
 	@echo "make demo     play demo traffic to a running Lumina"
 	@echo "make test     run all tests, on a real Kafka"
+	@echo "make faults   attack a running Lumina, many times, and print what each attack cost"
 	@echo "make lint     check format, style, types and generated files"
 	@echo "make bench    measure throughput and latency on this machine"
 	@echo "make reset    empty the local data folder"
@@ -39,6 +40,10 @@ reset: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/pytest $(ARGS)
+
+# Runs for hours with its 20 repetitions: make faults ARGS="--repetitions 2 --only kill-9"
+faults: $(VENV)/.dev
+	@PYTHONPATH=tests $(BIN)/python -m faults $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .

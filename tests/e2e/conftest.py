@@ -1,127 +1,12 @@
-"""Lumina's real processes on the test's own topics: started, killed and restarted as an operator would."""
+"""A stack of real processes on the test's own topics."""
 
-import asyncio
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from lumina_api.stack.ports import free_port
+from e2e.stack import Stack
 from lumina_schemas.settings import Settings
-
-START_S = 60.0
-
-
-class Process:
-    """One child process of the stack and the address of its /ready page."""
-
-    def __init__(self, name: str, module: str, ready: str, env: dict[str, str], logs: Path) -> None:
-        self.name = name
-        self.ready_url = ready
-        self.log = logs / f"{name}.log"
-        with self.log.open("ab") as log:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-m", module], env=env, stdout=log, stderr=subprocess.STDOUT
-            )
-
-    @property
-    def pid(self) -> int:
-        return self._popen.pid
-
-    @property
-    def running(self) -> bool:
-        return self._popen.poll() is None
-
-    def kill(self) -> None:
-        """Kill -9 and reap."""
-        self._popen.kill()
-        self._popen.wait()
-
-    def stop(self, deadline_s: float = 20) -> int:
-        """SIGTERM, then wait; returns the exit status."""
-        if self.running:
-            self._popen.send_signal(signal.SIGTERM)
-        try:
-            return self._popen.wait(deadline_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise
-
-    async def ready(self) -> None:
-        """Wait until the process says that it does its work."""
-        async with httpx.AsyncClient() as client:
-
-            async def answers() -> bool:
-                assert self.running, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
-                try:
-                    return (await client.get(self.ready_url)).status_code == 200
-                except httpx.HTTPError:
-                    return False
-
-            await eventually(
-                answers, START_S, lambda: f"{self.name} is not ready:\n{self.log.read_text()[-3000:]}"
-            )
-
-
-class Stack:
-    """Gateway, stream workers and api on one set of topics."""
-
-    def __init__(self, settings: Settings, env: dict[str, str], logs: Path) -> None:
-        self.settings = settings
-        self.logs = logs
-        self.otlp_port, self.grpc_port, self.api_port = (free_port() for _ in range(3))
-        self.env = env | {
-            "LUMINA_OTLP_HTTP_PORT": str(self.otlp_port),
-            "LUMINA_OTLP_GRPC_PORT": str(self.grpc_port),
-            "LUMINA_PORT": str(self.api_port),
-        }
-        self.otlp = f"http://127.0.0.1:{self.otlp_port}"
-        self.api_url = f"http://127.0.0.1:{self.api_port}"
-        self.processes: list[Process] = []
-
-    async def start(self, *names: str) -> list[Process]:
-        """Start processes side by side (gateway, stream, api) and wait until all are ready."""
-        started = [self._spawn(name) for name in names]
-        await asyncio.gather(*(process.ready() for process in started))
-        return started
-
-    def _spawn(self, name: str) -> Process:
-        env = dict(self.env)
-        if name == "gateway":
-            process = Process(name, "lumina_api.gateway", f"{self.otlp}/ready", env, self.logs)
-        elif name == "api":
-            process = Process(name, "lumina_api.server", f"{self.api_url}/ready", env, self.logs)
-        else:
-            port = free_port()
-            env["LUMINA_HEALTH_PORT"] = str(port)
-            ready = f"http://127.0.0.1:{port}/ready"
-            process = Process(name, "lumina_streams.worker", ready, env, self.logs)
-        self.processes.append(process)
-        return process
-
-    async def get(self, path: str, **params: Any) -> Any:
-        """JSON of a REST answer."""
-        async with httpx.AsyncClient(base_url=self.api_url, timeout=20) as client:
-            response = await client.get(path, params=params)
-            assert response.status_code == 200, response.text
-            return response.json()
-
-    def stop(self) -> None:
-        for process in self.processes:
-            if process.running:
-                os.kill(process.pid, signal.SIGTERM)
-        for process in self.processes:
-            if process.running:
-                try:
-                    process.stop()
-                except subprocess.TimeoutExpired:
-                    continue
 
 
 @pytest.fixture
@@ -130,13 +15,3 @@ async def stack(settings: Settings, child_env: dict[str, str], tmp_path: Path) -
     running = Stack(settings, child_env, tmp_path)
     yield running
     running.stop()
-
-
-async def eventually(
-    condition: Callable[[], Awaitable[bool]], deadline_s: float, what: Callable[[], str]
-) -> None:
-    """Wait for a condition; fails with what there is to say when the deadline passes."""
-    deadline = asyncio.get_running_loop().time() + deadline_s
-    while not await condition():
-        assert asyncio.get_running_loop().time() < deadline, what()
-        await asyncio.sleep(0.05)

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from e2e.conftest import Stack, eventually
 from e2e.otlp_calls import Call, request
+from e2e.stack import Stack, eventually
 
 SEEN_S = 45.0
 

@@ -19,8 +19,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind
 
-from e2e.conftest import Stack, eventually
 from e2e.otlp_calls import Call, dear, normal_calls, refused, request
+from e2e.stack import Stack, eventually
 from lumina_api.kafka import admin_client
 from lumina_schemas.alert import Alert
 from lumina_schemas.kafka import client_options

@@ -1,0 +1,6 @@
+"""All attacks, by what they hit. Importing this package registers them."""
+
+from faults.attack import ATTACKS
+from faults.attacks import stream
+
+__all__ = ["ATTACKS", "stream"]
