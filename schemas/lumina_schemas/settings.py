@@ -84,7 +84,7 @@ class Settings(BaseSettings):
         default=0,
         ge=0,
         le=65_535,
-        description="The stream worker's /health, /ready and /metrics, on 127.0.0.1. 0: any free port; "
+        description="A worker's /health, /ready and /metrics, on 127.0.0.1. 0: any free port; "
         "`lumina up` picks it.",
     )
 
@@ -116,7 +116,17 @@ class Settings(BaseSettings):
     # Stream worker
     commit_interval_s: float = Field(default=1.0, gt=0, description="How often a worker commits its offsets.")
     session_timeout_s: float = Field(
-        default=10.0, ge=6, description="A worker that is silent this long loses its partitions."
+        default=10.0,
+        ge=6,
+        description="A worker that is silent this long loses its partitions; after half of it, it stops.",
+    )
+    stall_timeout_s: float = Field(
+        default=60.0,
+        ge=5,
+        description="A worker that has work and does not move for this long ends; its successor takes over.",
+    )
+    tick_s: float = Field(
+        default=5.0, gt=0, description="How often time passes for series that have no calls."
     )
 
     # Local stack

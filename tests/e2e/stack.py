@@ -54,17 +54,23 @@ class Process:
 
     async def ready(self) -> None:
         """Wait until the process says that it does its work."""
+        said = "it does not answer"
         async with httpx.AsyncClient() as client:
 
             async def answers() -> bool:
+                nonlocal said
                 assert self.running, f"{self.name} ended:\n{self.log.read_text()[-3000:]}"
                 try:
-                    return (await client.get(self.ready_url)).status_code == 200
+                    answer = await client.get(self.ready_url)
                 except httpx.HTTPError:
                     return False
+                said = answer.text
+                return answer.status_code == 200
 
             await eventually(
-                answers, START_S, lambda: f"{self.name} is not ready:\n{self.log.read_text()[-3000:]}"
+                answers,
+                START_S,
+                lambda: f"{self.name} is not ready: {said}\n{self.log.read_text()[-3000:]}",
             )
 
 

@@ -17,6 +17,7 @@ from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.normalise import Landing, normalise
+from lumina_streams.transport.revision import is_newer, payload_of
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"
 
@@ -102,9 +103,13 @@ async def actual_run(settings: Settings) -> Outcome:
             if isinstance(span, Span):
                 kept = outcome.spans.setdefault(span.span_id, line)
                 assert kept == line, "a replayed span differs from its first writing"
-    table: dict[str, bytes] = {}
+    stored: dict[bytes, bytes] = {}
     for _, _, key, value in await records(settings, settings.topic("stream-detect-changelog")):
-        table[(key or b"").decode()] = value or b""
+        assert key
+        assert value
+        if is_newer(value, stored.get(key)):
+            stored[key] = value
+    table = {key.decode(): payload_of(value) for key, value in stored.items()}
     for name, hot in table.items():
         if name.startswith("h|"):
             series, version = name[2:], cold_version(hot)

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from datetime import UTC, datetime
 
-import faust
 import msgspec
 import structlog
 from faust.types import EventT, StreamT
@@ -12,13 +11,14 @@ from lumina_schemas.settings import Settings
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.app import WorkerApp
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.metrics import Metrics
-from lumina_streams.table import SeriesTable
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
+from lumina_streams.transport.table import SeriesTable
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ def cold_key(series_id: str, version: int) -> bytes:
 class Detector:
     """The agent's state: the table, and its most recently used series unpacked."""
 
-    def __init__(self, app: faust.App, table: SeriesTable, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: WorkerApp, table: SeriesTable, settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self.table = table
         self.metrics = metrics
@@ -68,11 +68,13 @@ class Detector:
                 self._step(event, state, call, detected_at, outbox)
         await outbox.deliver(self.app.producer)
         for series_id, (partition, state) in changed.items():
-            if state.cold_dirty:
-                await self.table.write(partition, cold_key(series_id, state.cold_version), state.pack_cold())
-            hot = state.pack_hot()
-            await self.table.write(partition, hot_key(series_id), hot)
-            self._remember(series_id, hot, state)
+            cold = cold_key(series_id, state.cold_version)
+            # What hot names must be of our own term: a former owner may still overwrite its slot.
+            if state.cold_dirty or (state.cold_version and not self.table.is_ours(partition, cold)):
+                await self.table.write(partition, cold, state.pack_cold())
+            await self.table.write(partition, hot_key(series_id), state.pack_hot())
+            self._remember(series_id, state)
+        await self.table.settle()
 
     def _step(
         self, event: EventT[bytes], state: SeriesState, call: Call, detected_at: str, outbox: Outbox
@@ -125,25 +127,26 @@ class Detector:
         What was unpacked before counts only while the table still holds the very bytes it was written as:
         a rebalance may have brought newer ones.
         """
-        hot = self.table.read(hot_key(call.series_id))
+        stored = self.table.stored(hot_key(call.series_id))
         remembered = self._states.get(call.series_id)
-        if remembered and remembered[0] is hot:
+        if remembered and remembered[0] is stored:
             self._states.move_to_end(call.series_id)
             return remembered[1]
+        hot = self.table.read(hot_key(call.series_id))
         if hot is None:
             return SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
         version = cold_version(hot)
         cold = self.table.read(cold_key(call.series_id, version)) if version else None
         return SeriesState.unpack(hot, cold)
 
-    def _remember(self, series_id: str, hot: bytes, state: SeriesState) -> None:
-        self._states[series_id] = (hot, state)
+    def _remember(self, series_id: str, state: SeriesState) -> None:
+        self._states[series_id] = (self.table.stored(hot_key(series_id)), state)
         self._states.move_to_end(series_id)
         while len(self._states) > STATES_IN_MEMORY:
             self._states.popitem(last=False)
 
 
-def register(app: faust.App, settings: Settings, metrics: Metrics) -> None:
+def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:
     """Add the detect table and agent to the app."""
     table = app.Table("detect", partitions=settings.partitions, key_type=bytes, value_type=bytes)
     if table.changelog_topic.get_topic_name() != settings.topic(DETECT_CHANGELOG):

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 
-import faust
 import structlog
 from faust.types import EventT, StreamT
 
@@ -15,6 +14,7 @@ from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.app import WorkerApp
 from lumina_streams.core.content.logs import normalise_logs
 from lumina_streams.core.content.memory import ContentMemory
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
@@ -34,7 +34,7 @@ MESSAGE_OVERHEAD = 1_000
 class Normaliser:
     """The agent's state: prices, the landing topics' ids, content that came before its span."""
 
-    def __init__(self, app: faust.App, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: WorkerApp, settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics
@@ -150,7 +150,7 @@ def packed(lines: list[bytes], limit: int) -> list[bytes]:
     return values
 
 
-def register(app: faust.App, settings: Settings, metrics: Metrics) -> None:
+def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:
     """Add the normalise agent to the app."""
     normaliser = Normaliser(app, settings, metrics)
     source = app.topic(*normaliser.topics, value_type=bytes, value_serializer="raw", key_serializer="raw")

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
+from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 from faust.types import FutureMessage, HeadersArg, RecordMetadata
 
 from lumina_streams.transport.failure import die
+from lumina_streams.transport.lease import Lease
 
 
 class Producer(driver.Producer):
@@ -22,6 +25,11 @@ class Producer(driver.Producer):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._handed: set[asyncio.Future[Any]] = set()
+
+    async def on_start(self) -> None:
+        """Connect, and let nothing leave this process without the lease."""
+        await super().on_start()
+        _under_lease(self._ensure_producer().client, self.app.lease)
 
     def _settings_extra(self) -> Mapping[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
@@ -68,3 +76,18 @@ class Producer(driver.Producer):
                 "the same input again. Check the brokers' state and `min.insync.replicas`.",
                 error=repr(error),
             )
+
+
+def _under_lease(client: AIOKafkaClient, lease: Lease) -> None:
+    """Check the lease right before each produce request: what waits in a buffer while the process is paused
+    must not leave after it. Metadata and the like may.
+    """
+    send = client.send
+
+    async def leased(node_id: int, request: Any, **options: Any) -> Any:
+        if isinstance(request, ProduceRequest):
+            await client.ready(node_id, group=options.get("group", ConnectionGroup.DEFAULT))
+            lease.check()  # from here to the socket nothing waits
+        return await send(node_id, request, **options)
+
+    client.send = leased

@@ -39,3 +39,4 @@ async def runs(
         yield run
         for event in run:
             event.ack()
+            app.progress.advance(event.message.tp, event.message.offset)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lumina_streams.slot import Slot
+from lumina_streams.transport.slot import Slot
 
 
 def test_slots_are_exclusive_and_reused(tmp_path: Path) -> None:
