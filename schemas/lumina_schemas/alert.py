@@ -88,6 +88,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     opened_at: str  # RFC 3339, event time
     updated_at: str
     resolved_at: str | None = None
+    snoozed_until: str | None = None  # while it is snoozed: RFC 3339, event time of the series
     detected_at: str  # RFC 3339, wall clock of the detecting process
     signals: tuple[Signal, ...]
     cause: Cause | None = None

@@ -11,10 +11,18 @@ from typing import Any
 import msgspec
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.control import Command, SeriesCommand, Tick
 from lumina_schemas.generated import run
 from lumina_schemas.span import Content, Span
 
-RECORDS: dict[str, type[msgspec.Struct]] = {"span": Span, "content": Content, "alert": Alert}
+RECORDS: dict[str, type[msgspec.Struct]] = {
+    "span": Span,
+    "content": Content,
+    "alert": Alert,
+    "tick": Tick,
+    "command": Command,
+    "series-command": SeriesCommand,
+}
 """Every public record by the name of its file."""
 
 FOLDER = Path("schemas/json")

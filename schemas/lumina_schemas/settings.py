@@ -112,6 +112,12 @@ class Settings(BaseSettings):
     cooldown_s: float = Field(
         default=1800.0, ge=0, description="A signal that returns within this time reopens its alert."
     )
+    silent_after_s: float = Field(
+        default=86_400.0,
+        gt=0,
+        le=31_536_000,
+        description="An alert whose series has had no call for so long is resolved as `silent`.",
+    )
 
     # Stream worker
     commit_interval_s: float = Field(default=1.0, gt=0, description="How often a worker commits its offsets.")

@@ -56,11 +56,11 @@ async def records(settings: Settings, topic: str) -> list[tuple[int, int, bytes 
 
 def comparable(state: SeriesState) -> bytes:
     """A state without what a quiet run need not share: the number of its cold version (that counts writes,
-    and runs differ in length) and the wall clock of its alerts.
+    and runs differ in length), the log's clock at its calls, and the wall clock of its alerts.
     """
     for track in state.hot.book.tracks:
         track.alert = msgspec.structs.replace(track.alert, detected_at=NO_TIME)
-    hot = msgspec.structs.replace(state.hot, cold_version=0)
+    hot = msgspec.structs.replace(state.hot, cold_version=0, clock_ms=0, heard_ms=0)
     _, *cold = msgspec.msgpack.decode(state.pack_cold()[8:])
     return msgspec.msgpack.encode((hot, cold))
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from lumina_schemas.alert import Alert, Baseline, Signal
+from lumina_schemas.control import Command, Reached, SeriesCommand, Tick
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
@@ -47,6 +48,11 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         signals=(
             Signal("cost_spike", 2.0, Baseline(1.0, 2.0, 300, "24h"), 2.0, 1.1, 12, "2026-01-01T00:00:00Z"),
         ),
+    ),
+    "tick": Tick(v=1, sources={"epoch": 2}, reached=(Reached("epoch", 0, 7, 1),)),
+    "command": Command(v=1, type="acknowledge", alert_id="i", series_id="ab" * 8, by="ada"),
+    "series-command": SeriesCommand(
+        v=1, src=SRC, type="resolve", alert_id="i", series_id="ab" * 8, by="ada", reason="false"
     ),
 }
 

@@ -1,24 +1,15 @@
-"""The life of a series' alerts: open, upgrade, update, resolve, reopen. An id never changes."""
+"""The life of a series' alerts as its calls make it: open, upgrade, update, resolve, reopen.
+
+One that somebody acknowledged or snoozed is updated in that state; only an upgrade opens it again.
+"""
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from msgspec import Struct, field
-from msgspec.structs import replace
-
-from lumina_schemas.alert import (
-    SCHEMA_VERSION,
-    Alert,
-    AlertKind,
-    AlertState,
-    Reason,
-    Severity,
-    Signal,
-    Transition,
-)
+from lumina_schemas.alert import SCHEMA_VERSION, Alert, AlertKind, AlertState, Reason
+from lumina_streams.core.alert.book import Book, LaneName, Track, severity_of
 from lumina_streams.core.alert.evidence import Evidence, Known, gather
-from lumina_streams.core.alert.summary import place_of, summarise
 from lumina_streams.core.baseline.lane import CostLane, Lane, QualityLane
 from lumina_streams.core.baseline.moment import rfc3339
 from lumina_streams.core.baseline.windows import WINDOW_MS
@@ -27,11 +18,7 @@ from lumina_streams.core.series.rules import Rules
 NAMESPACE = UUID("5f0d2f6e-6c1b-5c0e-9d0e-1a6b7c3f2e10")
 UPDATE_MS = 60_000  # an open alert is written again at most so often ...
 UPDATE_RATIO = 1.25  # ... and only when its level changed so much
-HISTORY = 50
 TRACKS = 4  # alerts of a series that are remembered
-BY = "lumina"
-
-LaneName = Literal["cost", "quality"]
 
 
 class Subject(NamedTuple):
@@ -49,29 +36,6 @@ class Context(NamedTuple):
     known: Known
     rate_per_min: float
     missing: tuple[str, ...]
-
-
-class Track(Struct, array_like=True):
-    """An alert that is open, or was resolved within the cooldown."""
-
-    alert: Alert
-    lanes: list[LaneName]
-    opened_ms: int
-    written_ms: int
-    resolved_ms: int = -1
-    ratio: float = 1.0  # when it was last written
-
-    @property
-    def open(self) -> bool:
-        """Whether it is not resolved."""
-        return self.resolved_ms < 0
-
-
-class Book(Struct, array_like=True):
-    """A series' alerts, and how many were opened per kind in the current window (for their ids)."""
-
-    tracks: list[Track] = field(default_factory=list)
-    openings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class Review:
@@ -123,7 +87,9 @@ class Review:
             if track.open and name in track.lanes:
                 evidence = self._evidence(track.lanes)
                 lane.adopt()
-                self._write(track, evidence, "open", "adopted", f"{name}: still off, now the baseline")
+                self._write(
+                    track, evidence, track.alert.state, "adopted", f"{name}: still off, now the baseline"
+                )
         return self.news
 
     # what the lanes say
@@ -156,7 +122,6 @@ class Review:
             if track.open and all(self.lanes[name].recovered for name in track.lanes):
                 for name in track.lanes:
                     self.lanes[name].end()
-                track.resolved_ms = self.now_ms
                 self._write(track, None, "resolved", "recovered", "back to the baseline")
 
     def _forget(self) -> None:
@@ -176,7 +141,6 @@ class Review:
         first = open_tracks[0]
         first.lanes = both
         for other in open_tracks[1:]:
-            other.resolved_ms = self.now_ms
             self._write(other, None, "resolved", None, f"joined with {first.alert.id}")
         self._write(first, self._evidence(both), "open", None, "cost and quality together")
 
@@ -185,7 +149,8 @@ class Review:
         lane.begin()
         for track in self.book.tracks:
             if track.open and name in track.lanes:
-                self._write(track, self._evidence(track.lanes), "open", None, "again above the adopted level")
+                note = "again above the adopted level"
+                self._write(track, self._evidence(track.lanes), track.alert.state, None, note)
                 return
         self._open([name])
 
@@ -195,7 +160,6 @@ class Review:
             if not track.open and set(lanes) & set(track.lanes):
                 kept: list[LaneName] = [name for name in track.lanes if self.lanes[name].open]
                 track.lanes = lanes if len(lanes) > 1 else (kept or lanes)
-                track.resolved_ms = -1
                 self._write(track, evidence, "open", None, "returned within the cooldown")
                 return
         kind: AlertKind = "cost_and_quality"
@@ -209,7 +173,7 @@ class Review:
                 id=self._new_id(kind),
                 kind=kind,
                 state="open",
-                severity=_severity(kind),
+                severity=severity_of(kind),
                 project=self.subject.project,
                 service=self.subject.service,
                 endpoint=self.subject.endpoint,
@@ -262,50 +226,7 @@ class Review:
         reason: Reason | None,
         note: str | None,
     ) -> None:
-        """Write the alert anew, rev + 1. `evidence` None keeps the old; `note` None is no transition."""
-        old = track.alert
-        at = rfc3339(self.now_ms)
-        history = old.history
-        if note is not None:
-            history = (*history, Transition(state, at, BY, note))[-HISTORY:]
-        alert = replace(
-            old,
-            rev=old.rev + 1,
-            state=state,
-            reason=reason,
-            updated_at=at,
-            resolved_at=at if state == "resolved" else None,
-            detected_at=self.detected_at,
-            history=history,
-        )
-        if evidence is not None and evidence.signals:
-            alert = self._with_evidence(alert, evidence)
-            track.ratio = evidence.ratio
-        track.alert = alert
-        track.written_ms = self.now_ms
-        self.news.append(alert)
-
-    def _with_evidence(self, alert: Alert, evidence: Evidence) -> Alert:
-        fresh = {signal.kind: signal for signal in evidence.signals}
-        kept: list[Signal] = [signal for signal in alert.signals if signal.kind not in fresh]
-        signals = tuple(sorted((*kept, *fresh.values()), key=lambda signal: signal.kind))
-        kind: AlertKind = "cost_and_quality" if len(signals) == 2 else signals[0].kind
-        place = place_of(self.subject.service, self.subject.endpoint)
-        cause = evidence.cause or alert.cause
-        impact = alert.impact_usd_per_h if evidence.impact_usd_per_h is None else evidence.impact_usd_per_h
-        return replace(
-            alert,
-            kind=kind,
-            severity=_severity(kind),
-            summary=summarise(place, signals, evidence.since_ms, cause, impact),
-            signals=signals,
-            cause=cause,
-            impact_usd_per_h=impact,
-            top_spans=evidence.top_spans,
-            answers=evidence.answers or alert.answers,
-            missing=self.context().missing,
-        )
-
-
-def _severity(kind: AlertKind) -> Severity:
-    return "critical" if kind == "cost_and_quality" else "warning"
+        """Write the alert anew. `evidence` None keeps the old; `note` None is no transition."""
+        if evidence is not None:
+            track.show(evidence, self.context().missing)
+        self.news.append(track.write(state, self.now_ms, self.detected_at, reason=reason, note=note))

@@ -5,7 +5,7 @@ from itertools import groupby
 from math import exp, isnan
 from operator import itemgetter
 
-from lumina_streams.core.alert.lifecycle import LaneName
+from lumina_streams.core.alert.book import LaneName
 from lumina_streams.core.baseline.cost import fit_cost
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.sketch import Sketch

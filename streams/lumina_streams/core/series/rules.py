@@ -15,6 +15,7 @@ class Rules(Struct, frozen=True):
     correlation_s: float = 300.0  # cost and quality this close (event time) are one alert
     min_samples: int = 200  # below: learning, only overwhelming evidence alerts
     cooldown_s: float = 1800.0  # a signal that returns within this reopens its alert
+    silent_after_s: float = 86_400.0  # an alert whose series has no call for so long is resolved
     adopt_calls: int = 500  # a level that holds for so many calls ...
     adopt_after_s: float = 6 * 3600.0  # ... or so long becomes the baseline
 
@@ -27,4 +28,5 @@ class Rules(Struct, frozen=True):
             correlation_s=settings.correlation_s,
             min_samples=settings.min_samples,
             cooldown_s=settings.cooldown_s,
+            silent_after_s=settings.silent_after_s,
         )

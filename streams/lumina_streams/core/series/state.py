@@ -15,9 +15,10 @@ from typing import Self
 import msgspec
 from msgspec import Struct, field
 
+from lumina_streams.core.alert.book import Book, LaneName
 from lumina_streams.core.alert.evidence import Known
-from lumina_streams.core.alert.lifecycle import Book, Context
-from lumina_streams.core.baseline.lane import CostLane, QualityLane
+from lumina_streams.core.alert.lifecycle import Context
+from lumina_streams.core.baseline.lane import CostLane, Lane, QualityLane
 from lumina_streams.core.baseline.sketch import Sketch
 from lumina_streams.core.baseline.windows import Baselines, Measure, PackedRing
 from lumina_streams.core.quality.references import Candidate, References
@@ -42,6 +43,8 @@ class Hot(Struct, array_like=True, kw_only=True):
     endpoint: str
     heads: Heads
     newest_ms: int = 0
+    clock_ms: int = 0  # clock of the log's partition at the newest call; 0 = unknown
+    heard_ms: int = 0  # ... at the last call, late ones included
     ahead_ms: int = 0  # a call far ahead of all others, until another confirms it
     fold_ms: int = 0  # event time of the last fold
     calls: int = 0
@@ -173,6 +176,11 @@ class SeriesState:
             self._cold = cold
             self._cold_bytes = None
         return self._cold
+
+    @property
+    def lanes(self) -> dict[LaneName, Lane]:
+        """The signals by name."""
+        return {"cost": self.hot.cost, "quality": self.hot.quality}
 
     def pack_cold(self) -> bytes:
         """Bytes of the current cold version."""

@@ -12,6 +12,7 @@ from lumina_streams.core.baseline.windows import DAY_MS
 from lumina_streams.core.quality.references import Candidate
 from lumina_streams.core.quality.score import UNLIKE, Verdict, judge
 from lumina_streams.core.series.call import Call
+from lumina_streams.core.series.clock import UNKNOWN
 from lumina_streams.core.series.fold import fold
 from lumina_streams.core.series.pending import (
     COST_HELD,
@@ -23,6 +24,7 @@ from lumina_streams.core.series.pending import (
     SIZE,
     pack_pending,
 )
+from lumina_streams.core.series.quiet import pass_time
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.state import Hot, SeriesState, cold_version
 
@@ -38,10 +40,13 @@ CANDIDATE_CHARS = 2500  # ... and their size together
 JUDGED_KINDS = frozenset({"llm", "embedding"})
 
 
-def step(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list[Alert]:
+def step(
+    state: SeriesState, call: Call, rules: Rules, detected_at: str, clock_ms: int = UNKNOWN
+) -> list[Alert]:
     """Apply one call to its series; returns the alert records to publish, in order.
 
-    Mutates `state`. Deterministic in (state, call, rules); `detected_at` (RFC 3339) is only written down.
+    Mutates `state`. Deterministic in (state, call, rules, clock_ms); `detected_at` (RFC 3339) is only written
+    down. `clock_ms` is the clock of the log's partition where the call lies in it.
     The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
     """
     hot = state.hot
@@ -56,8 +61,14 @@ def step(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list
     if not hot.fold_ms:
         hot.fold_ms = at_ms
     late = at_ms < hot.newest_ms - LATE_MS
+    alerts: list[Alert] = []
     if at_ms > hot.newest_ms:
+        alerts += pass_time(state, at_ms, rules, detected_at)
         hot.newest_ms = at_ms
+        hot.clock_ms = clock_ms
+    elif not hot.clock_ms:
+        hot.clock_ms = clock_ms
+    hot.heard_ms = clock_ms
 
     cost = _cost(call)
     if cost is None:
@@ -66,7 +77,6 @@ def step(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list
     if call.output_messages or call.tool_calls or call.input_messages:
         verdict = judge(call, state.cold.references, hot.quality.test, rules)
 
-    alerts: list[Alert] = []
     if cost is not None:
         x = log_cost(cost)
         if not late:
@@ -80,7 +90,7 @@ def step(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list
     _remember(hot, call, at_ms, cost, verdict, late)
     quiet = hot.cost.excursion is None and hot.quality.excursion is None and not hot.book.tracks
     if not late and not quiet:
-        alerts = _review(state, rules, detected_at).run()
+        alerts += _review(state, rules, detected_at).run()
     if _fold_is_due(hot, at_ms):
         for adopted in fold(state, rules):
             alerts += _review(state, rules, detected_at).adopt(adopted)
