@@ -15,10 +15,11 @@ TOPICS = (OTLP, OTLP_LOGS, SPANS, DETECT_CHANGELOG, ALERTS, DLQ)
 
 def register(app: "WorkerApp", settings: Settings, metrics: Metrics) -> None:
     """Add the agents."""
-    from lumina_streams.agents import detect, normalise
+    from lumina_streams.agents import detect, normalise, ticks
 
-    normalise.register(app, settings, metrics)
+    normaliser = normalise.register(app, settings, metrics)
     detect.register(app, settings, metrics)
+    ticks.register(app, settings, normaliser)
 
 
 def main() -> None:

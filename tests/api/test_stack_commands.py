@@ -39,7 +39,7 @@ def state_of(folder: Path, *pids: int) -> StackState:
     return StackState(
         ready=True,
         host="127.0.0.1",
-        ports=Ports(19151, 19152, 19153, 19154),
+        ports=Ports(19151, 19152, 19153, 19154, 19155),
         kafka="127.0.0.1:19155",
         data_dir=str(folder),
         topic_prefix="lumina.",

@@ -272,7 +272,7 @@ def test_the_next_one_ends_what_a_killed_supervisor_left_but_nobody_else(launch:
                 StackState(
                     ready=True,
                     host="127.0.0.1",
-                    ports=Ports(1, 2, 3, 4),
+                    ports=Ports(1, 2, 3, 4, 5),
                     kafka="",
                     data_dir=str(launch.folder),
                     topic_prefix="lumina.",

@@ -106,7 +106,8 @@ class Stack:
             port = free_port()
             env["LUMINA_HEALTH_PORT"] = str(port)
             ready = f"http://127.0.0.1:{port}/ready"
-            process = Process(name, "lumina_streams.worker", ready, env, self.logs)
+            module = {"stream": "lumina_streams.worker", "actor": "lumina_streams.actor"}[name]
+            process = Process(name, module, ready, env, self.logs)
         self.processes.append(process)
         return process
 

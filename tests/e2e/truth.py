@@ -1,25 +1,46 @@
-"""What a quiet run makes of the log: the core, run here over what landed, without Faust or faults."""
+"""What a quiet run makes of the log: the core, run over what lies on the topics, without Faust or faults.
 
-from collections.abc import Sequence
+Twice: from what landed (each series' calls in the order of its landing partition), and from `lumina.spans`
+as it is, with its duplicates, ticks and commands. What the workers left must equal both.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
+from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
+from lumina_schemas.topics import TYPE_HEADER
+from lumina_streams.agents.partition import Partition
 from lumina_streams.core.otlp import decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
+from lumina_streams.core.series.command import command
+from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.transport.revision import is_newer, payload_of
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"
+
+
+class Record(NamedTuple):
+    """One record of a topic."""
+
+    partition: int
+    offset: int
+    key: bytes
+    value: bytes
+    headers: Mapping[str, bytes]
 
 
 @dataclass
@@ -34,8 +55,8 @@ class Outcome:
     """The last record of each alert, by id; `detected_at`, the one wall clock in it, is blanked."""
 
 
-async def records(settings: Settings, topic: str) -> list[tuple[int, int, bytes | None, bytes | None]]:
-    """(partition, offset, key, value) of everything in a topic, in order within each partition."""
+async def records(settings: Settings, topic: str) -> list[Record]:
+    """Everything in a topic, in order within each partition."""
     options = client_options(settings)
     consumer = AIOKafkaConsumer(auto_offset_reset="earliest", max_partition_fetch_bytes=8_000_000, **options)
     await consumer.start()
@@ -45,28 +66,33 @@ async def records(settings: Settings, topic: str) -> list[tuple[int, int, bytes 
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         await consumer.seek_to_beginning(*partitions)
-        found: list[tuple[int, int, bytes | None, bytes | None]] = []
+        found: list[Record] = []
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             for batch in (await consumer.getmany(timeout_ms=200)).values():
-                found.extend((r.partition, r.offset, r.key, r.value) for r in batch)
-        return found
+                found.extend(
+                    Record(r.partition, r.offset, r.key or b"", r.value or b"", dict(r.headers or ()))
+                    for r in batch
+                )
+        return sorted(found, key=lambda record: record[:2])
     finally:
         await consumer.stop()
 
 
-def comparable(state: SeriesState) -> bytes:
-    """A state without what a quiet run need not share: the number of its cold version (that counts writes,
-    and runs differ in length), the log's clock at its calls, and the wall clock of its alerts.
+def comparable(state: SeriesState, clocks: bool) -> bytes:
+    """A state without what runs need not share: the number of its cold version (that counts writes, and runs
+    differ in length) and the wall clock of its alerts; without `clocks` also when ticks came among its calls.
     """
     for track in state.hot.book.tracks:
         track.alert = msgspec.structs.replace(track.alert, detected_at=NO_TIME)
-    hot = msgspec.structs.replace(state.hot, cold_version=0, clock_ms=0, heard_ms=0)
+    hot = msgspec.structs.replace(state.hot, cold_version=0)
+    if not clocks:
+        hot = msgspec.structs.replace(hot, clock_ms=0, heard_ms=0)
     _, *cold = msgspec.msgpack.decode(state.pack_cold()[8:])
     return msgspec.msgpack.encode((hot, cold))
 
 
-async def quiet_run(settings: Settings) -> Outcome:
-    """The truth: every landed message through the core once, partition by partition.
+async def landed_run(settings: Settings) -> Outcome:
+    """The truth by what landed: every message through the core once, partition by partition.
 
     Each series must have been sent to one landing partition only: then its order is the log's.
     """
@@ -75,65 +101,90 @@ async def quiet_run(settings: Settings) -> Outcome:
     prices, rules, outcome = PriceBook(), Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
     encode = msgspec.json.Encoder().encode
-    for partition, offset, _, value in sorted(await records(settings, topic), key=lambda r: r[:2]):
-        landing = Landing(epoch=epoch, origin="otlp", partition=partition, offset=offset, project=None)
-        spans = normalise(decode_traces(value or b""), landing, prices).spans
+    for record in await records(settings, topic):
+        landing = Landing(
+            epoch=epoch, origin="otlp", partition=record.partition, offset=record.offset, project=None
+        )
+        spans = normalise(decode_traces(record.value), landing, prices).spans
         lines = [encode(span) for span in spans]
         outcome.spans.update((span.span_id, line) for span, line in zip(spans, lines, strict=True))
         for call in map(decode_line, lines):
             assert isinstance(call, Call)
-            state = states.get(call.series_id) or SeriesState.fresh(
-                call.series_id, call.project, call.service, call.endpoint
-            )
-            states[call.series_id] = state
+            state = _state(states, call)
             assert state.positions.advance(call.src)
-            for alert in step(state, call, rules, NO_TIME):
-                outcome.alerts[alert.id] = alert
-    outcome.tables = {series: comparable(state) for series, state in states.items()}
+            _keep(outcome, step(state, call, rules, NO_TIME))
+    outcome.tables = {series: comparable(state, clocks=False) for series, state in states.items()}
     return outcome
 
 
-async def actual_run(settings: Settings) -> Outcome:
-    """What the running stack has left on its topics so far."""
+async def replayed_run(settings: Settings) -> Outcome:
+    """The truth by `lumina.spans`: each of its partitions through the core from its beginning."""
+    topic = settings.topic("spans")
+    epoch = (await describe(client_options(settings), [topic]))[topic].epoch
+    rules, outcome = Rules.from_settings(settings), Outcome()
+    states: dict[str, SeriesState] = {}
+    partitions: dict[int, Partition] = {}
+    for record in await records(settings, topic):
+        partition = partitions.setdefault(record.partition, Partition(record.partition, epoch, None))
+        clock_ms = partition.clock.ms
+        kind = record.headers.get(TYPE_HEADER)
+        if kind == TICK:
+            tick = msgspec.json.decode(record.value, type=Tick)
+            for series in partition.take(tick, record.offset):
+                _keep(outcome, advance(states[series], partition.clock.ms, rules, NO_TIME))
+                partition.expect(states[series], rules)
+        elif kind == COMMAND:
+            asked = msgspec.json.decode(record.value, type=SeriesCommand)
+            src = asked.src or Source(epoch, "control", record.partition, record.offset, 0)
+            found = states.get(asked.series_id)
+            if found is not None and found.positions.advance(src):
+                _keep(outcome, command(found, asked, rules, NO_TIME, clock_ms))
+                partition.expect(found, rules)
+        elif kind is None:
+            for call in map(decode_line, record.value.split(b"\n")):
+                if isinstance(call, Call) and (state := _state(states, call)).positions.advance(call.src):
+                    _keep(outcome, step(state, call, rules, NO_TIME, clock_ms))
+                    partition.expect(state, rules)
+    outcome.tables = {series: comparable(state, clocks=True) for series, state in states.items()}
+    return outcome
+
+
+def _state(states: dict[str, SeriesState], call: Call) -> SeriesState:
+    if call.series_id not in states:
+        states[call.series_id] = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
+    return states[call.series_id]
+
+
+def _keep(outcome: Outcome, alerts: Iterable[Alert]) -> None:
+    for alert in alerts:
+        outcome.alerts[alert.id] = msgspec.structs.replace(alert, detected_at=NO_TIME)
+
+
+async def actual_run(settings: Settings, clocks: bool) -> Outcome:
+    """What the running stack has left on its topics so far. `clocks`: to be compared with a replayed run."""
     outcome = Outcome()
     decode = msgspec.json.Decoder(Line)
-    for _, _, _, value in await records(settings, settings.topic("spans")):
-        for line in (value or b"").split(b"\n"):
+    for record in await records(settings, settings.topic("spans")):
+        if TYPE_HEADER in record.headers:
+            continue
+        for line in record.value.split(b"\n"):
             span = decode.decode(line)
             if isinstance(span, Span):
                 kept = outcome.spans.setdefault(span.span_id, line)
                 assert kept == line, "a replayed span differs from its first writing"
     stored: dict[bytes, bytes] = {}
-    for _, _, key, value in await records(settings, settings.topic("stream-detect-changelog")):
-        assert key
-        assert value
-        if is_newer(value, stored.get(key)):
-            stored[key] = value
+    for record in await records(settings, settings.topic("stream-detect-changelog")):
+        if is_newer(record.value, stored.get(record.key)):
+            stored[record.key] = record.value
     table = {key.decode(): payload_of(value) for key, value in stored.items()}
     for name, hot in table.items():
         if name.startswith("h|"):
             series, version = name[2:], cold_version(hot)
             cold = table[f"c|{series}|{version % 2}"] if version else None
-            outcome.tables[series] = comparable(SeriesState.unpack(hot, cold))
-    for _, _, _, value in await records(settings, settings.topic("alerts")):
-        alert = msgspec.json.decode(value or b"", type=Alert)
+            outcome.tables[series] = comparable(SeriesState.unpack(hot, cold), clocks)
+    for record in await records(settings, settings.topic("alerts")):
+        alert = msgspec.json.decode(record.value, type=Alert)
         known = outcome.alerts.get(alert.id)
         if known is None or alert.rev >= known.rev:
             outcome.alerts[alert.id] = msgspec.structs.replace(alert, detected_at=NO_TIME)
     return outcome
-
-
-def differences(truth: Outcome, actual: Outcome) -> list[str]:
-    """What a reader would want to know first; empty when the runs are equal."""
-    found: list[str] = []
-    pairs: Sequence[tuple[str, dict, dict]] = (  # type: ignore[type-arg]
-        ("spans", truth.spans, actual.spans),
-        ("tables", truth.tables, actual.tables),
-        ("alerts", truth.alerts, actual.alerts),
-    )
-    for name, expected, got in pairs:
-        lost, extra = expected.keys() - got.keys(), got.keys() - expected.keys()
-        different = [key for key in expected.keys() & got.keys() if expected[key] != got[key]]
-        if lost or extra or different:
-            found.append(f"{name}: {len(lost)} lost, {len(extra)} extra, {len(different)} different")
-    return found

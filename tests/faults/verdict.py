@@ -5,24 +5,24 @@ import time
 from collections.abc import Mapping
 
 from e2e.truth import Outcome as Left
-from e2e.truth import actual_run, quiet_run
+from e2e.truth import actual_run, landed_run, replayed_run
 from faults.attack import Outcome
 from lumina_schemas.settings import Settings
 
 SETTLE_S = 60.0
 
 
-def compared(truth: Left, actual: Left) -> Outcome:
+def compared(truth: Left, actual: Left, spans: bool = True) -> Outcome:
     """Counts of what differs."""
-    different = [
-        key for key in truth.spans.keys() & actual.spans.keys() if truth.spans[key] != actual.spans[key]
-    ]
-    return Outcome(
-        lost=len(truth.spans.keys() - actual.spans.keys()) + len(different),
-        duplicated=len(actual.spans.keys() - truth.spans.keys()),
-        baselines=_unequal(truth.tables, actual.tables),
-        alerts=_unequal(truth.alerts, actual.alerts),
+    outcome = Outcome(
+        baselines=_unequal(truth.tables, actual.tables), alerts=_unequal(truth.alerts, actual.alerts)
     )
+    if spans:
+        both = truth.spans.keys() & actual.spans.keys()
+        different = sum(truth.spans[key] != actual.spans[key] for key in both)
+        outcome.lost = len(truth.spans.keys() - actual.spans.keys()) + different
+        outcome.duplicated = len(actual.spans.keys() - truth.spans.keys())
+    return outcome
 
 
 def _unequal(truth: Mapping[str, object], actual: Mapping[str, object]) -> int:
@@ -33,17 +33,29 @@ def _unequal(truth: Mapping[str, object], actual: Mapping[str, object]) -> int:
 async def verdict(settings: Settings, spans: int, settle_s: float = SETTLE_S) -> Outcome:
     """Wait until the topics hold exactly what a quiet run leaves, and say what still differs in the end.
 
-    `spans` is how many were sent: what is compared must be all of it, and it must raise alerts.
+    `spans` is how many were sent: what is compared must be all of it, and it must raise alerts. Compared are
+    both truths: that of what landed, and that of `lumina.spans` as it is, ticks and duplicates included.
     """
-    truth = await quiet_run(settings)
+    truth = await landed_run(settings)
     deadline = time.monotonic() + settle_s
     while True:
-        outcome = compared(truth, await actual_run(settings))
+        outcome = compared(truth, await actual_run(settings, clocks=False))
         if outcome.exact or time.monotonic() > deadline:
             break
         await asyncio.sleep(0.2)
+    if outcome.exact:
+        outcome = await same_log_same_alerts(settings, deadline)
     if len(truth.spans) != spans:
         outcome.broken.append(f"{len(truth.spans)} spans landed, {spans} were sent")
     if not truth.alerts:
         outcome.broken.append("no alert was raised: equal alerts prove nothing")
     return outcome
+
+
+async def same_log_same_alerts(settings: Settings, deadline: float) -> Outcome:
+    """Compare with a replay of `lumina.spans` alone, until `deadline` on the monotonic clock."""
+    while True:
+        outcome = compared(await replayed_run(settings), await actual_run(settings, clocks=True), spans=False)
+        if outcome.exact or time.monotonic() > deadline:
+            return outcome
+        await asyncio.sleep(0.2)

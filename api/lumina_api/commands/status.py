@@ -36,6 +36,7 @@ async def status_of(state: StackState, settings: Settings) -> Status:
     """Ask every part of a running stack."""
     probes = {
         "stream": f"http://{HOST}:{state.ports.health}/ready",
+        "actor": f"http://{HOST}:{state.ports.actor}/ready",
         "gateway": f"{state.otlp_http}/ready",
         "api": f"{state.api}/ready",
     }

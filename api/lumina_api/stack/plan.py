@@ -70,7 +70,10 @@ def addresses(settings: Settings) -> Addresses:
         controller = spare(HOST, settings.kafka_port, used)
         used.add(controller)
     health = spare(HOST, settings.port, used)
-    return Addresses(Ports(settings.port, otlp_http, otlp_grpc, health, kafka, controller), tuple(moved))
+    used.add(health)
+    actor = spare(HOST, settings.port, used)
+    ports = Ports(settings.port, otlp_http, otlp_grpc, health, actor, kafka, controller)
+    return Addresses(ports, tuple(moved))
 
 
 def resolved(settings: Settings, ports: Ports) -> Settings:
@@ -95,18 +98,19 @@ def children(settings: Settings, ports: Ports, broker: Broker | None, demo: bool
     host = client_host(settings)
     env = environment(settings)
 
-    def python(name: str, module: str, port: int, address: str = host) -> ChildSpec:
+    def python(name: str, module: str, port: int, address: str = host, **more: str) -> ChildSpec:
         return ChildSpec(
             name,
             # -P: a file of the user's own folder must not stand in for a module.
             (sys.executable, "-P", "-m", module),
-            env,
+            env | more,
             ready_over_http(f"http://{address}:{port}/ready"),
             requires=("kafka",) if broker else (),
         )
 
     specs = [
         python("stream", "lumina_streams.worker", ports.health, HOST),
+        python("actor", "lumina_streams.actor", ports.actor, HOST, LUMINA_HEALTH_PORT=str(ports.actor)),
         python("gateway", "lumina_api.gateway", ports.otlp_http),
         python("api", "lumina_api.server", ports.api),
     ]

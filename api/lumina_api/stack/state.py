@@ -21,12 +21,16 @@ LOCK = "stack.lock"
 
 
 class Ports(Struct, frozen=True):
-    """Ports the stack listens on; `kafka` and `controller` are 0 where the cluster is the user's own."""
+    """Ports the stack listens on; `kafka` and `controller` are 0 where the cluster is the user's own.
+
+    `health` and `actor` are the pages of the stream and the actor worker.
+    """
 
     api: int
     otlp_http: int
     otlp_grpc: int
     health: int
+    actor: int
     kafka: int = 0
     controller: int = 0
 

@@ -7,12 +7,21 @@ import msgspec
 import structlog
 from faust.types import EventT, StreamT
 
+from lumina_schemas.alert import Alert
+from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick, problem_of
+from lumina_schemas.kafka import client_options
+from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
+from lumina_schemas.source import Source
+from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.agents.partition import Partition
 from lumina_streams.app import WorkerApp
 from lumina_streams.core.series.call import Call, decode_line
+from lumina_streams.core.series.command import command
+from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.metrics import Metrics
@@ -25,12 +34,16 @@ log = structlog.get_logger()
 STATES_IN_MEMORY = 2_000
 """Unpacked series kept at hand; the packed ones are all in the table."""
 
+HOT = b"h|"
+
 encode = msgspec.json.Encoder().encode
+_decode_tick = msgspec.json.Decoder(Tick).decode
+_decode_command = msgspec.json.Decoder(SeriesCommand).decode
 
 
 def hot_key(series_id: str) -> bytes:
     """Table key of what changes with every run."""
-    return f"h|{series_id}".encode()
+    return HOT + series_id.encode()
 
 
 def cold_key(series_id: str, version: int) -> bytes:
@@ -40,48 +53,90 @@ def cold_key(series_id: str, version: int) -> bytes:
     return f"c|{series_id}|{version % 2}".encode()
 
 
+class Run:
+    """What one run has changed so far, and what it sends."""
+
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.changed: dict[str, tuple[Partition, SeriesState]] = {}
+        self.detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 class Detector:
-    """The agent's state: the table, and its most recently used series unpacked."""
+    """The agent's state: the table, its partitions, and its most recently used series unpacked."""
 
     def __init__(self, app: WorkerApp, table: SeriesTable, settings: Settings, metrics: Metrics) -> None:
         self.app = app
         self.table = table
+        self.settings = settings
         self.metrics = metrics
         self.rules = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.dlq_topic = settings.topic(DLQ)
+        self.spans_topic = settings.topic(SPANS)
+        self._partitions: dict[int, Partition] = {}
         self._states: OrderedDict[str, tuple[bytes | None, SeriesState]] = OrderedDict()
 
-    async def process(self, run: list[EventT[bytes]]) -> None:
+    async def process(self, events: list[EventT[bytes]]) -> None:
         """Apply one run: alerts first, acknowledged, then one write per series that changed."""
-        outbox = Outbox()
-        changed: dict[str, tuple[int, SeriesState]] = {}
-        detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        for event in run:
-            for call in self._calls(event, outbox):
-                series_id = call.series_id
-                state = changed[series_id][1] if series_id in changed else self._state(call)
-                if not state.positions.advance(call.src):
-                    self.metrics.add("duplicate_spans")
-                    continue
-                changed[series_id] = (event.message.partition, state)
-                self._step(event, state, call, detected_at, outbox)
-        await outbox.deliver(self.app.producer)
-        for series_id, (partition, state) in changed.items():
+        run = Run()
+        if gained := self.table.take_gained():
+            await self._take_over(gained, run)
+        for event in events:
+            self._apply(event, run)
+        await run.outbox.deliver(self.app.producer)
+        for series_id, (partition, state) in run.changed.items():
             cold = cold_key(series_id, state.cold_version)
             # What hot names must be of our own term: a former owner may still overwrite its slot.
-            if state.cold_dirty or (state.cold_version and not self.table.is_ours(partition, cold)):
-                await self.table.write(partition, cold, state.pack_cold())
-            await self.table.write(partition, hot_key(series_id), state.pack_hot())
+            if state.cold_dirty or (state.cold_version and not self.table.is_ours(partition.number, cold)):
+                await self.table.write(partition.number, cold, state.pack_cold())
+            await self.table.write(partition.number, hot_key(series_id), state.pack_hot())
             self._remember(series_id, state)
+            partition.expect(state, self.rules)
+        for partition in self._partitions.values():
+            if partition.dirty:  # last: see Partition
+                await self.table.write(partition.number, partition.key, partition.pack())
         await self.table.settle()
 
-    def _step(
-        self, event: EventT[bytes], state: SeriesState, call: Call, detected_at: str, outbox: Outbox
-    ) -> None:
+    async def _take_over(self, numbers: list[int], run: Run) -> None:
+        """Begin with partitions that came to this worker: their clocks, deadlines and alerts."""
+        facts = await describe(client_options(self.settings), [self.spans_topic])
+        epoch = facts[self.spans_topic].epoch
+        for number in numbers:
+            fresh = Partition(number, epoch, None)
+            partition = Partition(number, epoch, self.table.read(fresh.key))
+            self._partitions[number] = partition
+            for key in self.table.store.keys_of(number):
+                if key.startswith(HOT):
+                    state = self._state(key.removeprefix(HOT).decode())
+                    assert state is not None
+                    self._publish(partition.adopt(state, self.rules), run)
+
+    def _apply(self, event: EventT[bytes], run: Run) -> None:
+        partition = self._partitions[event.message.partition]
+        kind = control_type(event)
+        if kind is None:
+            for call in self._calls(event, run):
+                self._call(event, call, partition, run)
+        elif kind == TICK:
+            self._tick(event, partition, run)
+        elif kind == COMMAND:
+            self._command(event, partition, run)
+        else:
+            self.metrics.add("control_messages_skipped")
+            log.debug("skipped a control message of a type that this version does not know", type=kind)
+
+    def _call(self, event: EventT[bytes], call: Call, partition: Partition, run: Run) -> None:
         """Let the core look at one call; alerts and failures go to the outbox."""
+        state = self._changing(call.series_id, run)
+        if state is None:
+            state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
+        if not state.positions.advance(call.src):
+            self.metrics.add("duplicate_spans")
+            return
+        run.changed[call.series_id] = (partition, state)
         try:
-            alerts = step(state, call, self.rules, detected_at)
+            alerts = step(state, call, self.rules, run.detected_at, partition.clock.ms)
         except Exception as error:
             # A bug of ours must not stop the partition, nor show the prompt that met it.
             log.error(
@@ -89,54 +144,109 @@ class Detector:
                 span_id=call.span_id,
                 error=type(error).__name__,
             )
-            self._reject(event, encode(call), f"internal error: {type(error).__name__}", outbox)
+            self._reject(event, encode(call), f"internal error: {type(error).__name__}", run)
             return
+        self._publish(alerts, run)
+
+    def _tick(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
+        """Let time pass for the series of a partition."""
+        try:
+            tick = _decode_tick(event.message.value or b"")
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._reject(event, event.message.value or b"", f"not a tick: {error}", run)
+            return
+        for owner, changed in run.changed.values():
+            if owner is partition:
+                partition.expect(changed, self.rules)
+        for series_id in partition.take(tick, event.message.offset):
+            if state := self._changing(series_id, run):
+                self._publish(advance(state, partition.clock.ms, self.rules, run.detected_at), run)
+                run.changed[series_id] = (partition, state)
+        self.metrics.add("ticks")
+
+    def _command(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
+        """Obey a command on an alert, or send it to where its series is."""
+        message = event.message
+        value = message.value or b""
+        try:
+            asked = _decode_command(value)
+            problem = problem_of(asked)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problem = str(error)
+        if problem:
+            self._reject(event, value, f"not a command: {problem}", run)
+            return
+        src = asked.src or Source(partition.epoch, "control", message.partition, message.offset, 0)
+        home = partition_of(asked.series_id, self.settings.partitions)
+        if home != partition.number:
+            # Written by somebody whose partitioner is not ours. Applied here, it would find no series.
+            forwarded = msgspec.structs.replace(asked, src=src)
+            run.outbox.add(
+                self.spans_topic, encode(forwarded), partition=home, headers=[(TYPE_HEADER, COMMAND)]
+            )
+            self.metrics.add("control_messages_forwarded")
+            return
+        state = self._changing(asked.series_id, run)
+        if state is None:
+            self.metrics.add("commands_without_series")
+            log.warning("a command names a series that has no calls", series_id=asked.series_id)
+            return
+        if not state.positions.advance(src):
+            self.metrics.add("duplicate_commands")
+            return
+        run.changed[asked.series_id] = (partition, state)
+        alerts = command(state, asked, self.rules, run.detected_at, partition.clock.ms)
+        self.metrics.add("commands" if alerts else "commands_without_effect")
+        self._publish(alerts, run)
+
+    def _publish(self, alerts: list[Alert], run: Run) -> None:
         for alert in alerts:
             self.metrics.add("alerts")
-            outbox.add(self.alerts_topic, encode(alert), key=alert.id.encode())
+            run.outbox.add(self.alerts_topic, encode(alert), key=alert.id.encode())
 
-    def _reject(self, event: EventT[bytes], body: bytes, reason: str, outbox: Outbox) -> None:
+    def _reject(self, event: EventT[bytes], body: bytes, reason: str, run: Run) -> None:
         message = event.message
         self.metrics.add("dlq_messages")
         headers = dlq.headers(message.topic, message.partition, message.offset, "detect", reason)
-        outbox.add(self.dlq_topic, body, headers=headers)
+        run.outbox.add(self.dlq_topic, body, headers=headers)
 
-    def _calls(self, event: EventT[bytes], outbox: Outbox) -> list[Call]:
-        """The calls of one message of the series' log; what cannot be read goes to the dlq."""
+    def _calls(self, event: EventT[bytes], run: Run) -> list[Call]:
+        """The calls of one batch of spans; what cannot be read goes to the dlq."""
         message = event.message
-        for name, value in message.headers or ():
-            if name == TYPE_HEADER:
-                self.metrics.add("control_messages_skipped")
-                log.debug("skipped a control message of a type that this version does not know", type=value)
-                return []
         calls: list[Call] = []
         for line in (message.value or b"").split(b"\n"):
             try:
                 decoded = decode_line(line)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                self._reject(event, line, f"not a line of {message.topic}: {error}", outbox)
+                self._reject(event, line, f"not a line of {message.topic}: {error}", run)
                 continue
             if isinstance(decoded, Call):
                 calls.append(decoded)
         self.metrics.add("calls", len(calls))
         return calls
 
-    def _state(self, call: Call) -> SeriesState:
-        """The state of the call's series: unpacked before, packed in the table, or new.
+    def _changing(self, series_id: str, run: Run) -> SeriesState | None:
+        """The state of a series as this run has left it so far; None where it was never seen."""
+        if series_id in run.changed:
+            return run.changed[series_id][1]
+        return self._state(series_id)
+
+    def _state(self, series_id: str) -> SeriesState | None:
+        """The state of a series: unpacked before, or packed in the table; None where it was never seen.
 
         What was unpacked before counts only while the table still holds the very bytes it was written as:
         a rebalance may have brought newer ones.
         """
-        stored = self.table.stored(hot_key(call.series_id))
-        remembered = self._states.get(call.series_id)
+        stored = self.table.stored(hot_key(series_id))
+        remembered = self._states.get(series_id)
         if remembered and remembered[0] is stored:
-            self._states.move_to_end(call.series_id)
+            self._states.move_to_end(series_id)
             return remembered[1]
-        hot = self.table.read(hot_key(call.series_id))
+        hot = self.table.read(hot_key(series_id))
         if hot is None:
-            return SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
+            return None
         version = cold_version(hot)
-        cold = self.table.read(cold_key(call.series_id, version)) if version else None
+        cold = self.table.read(cold_key(series_id, version)) if version else None
         return SeriesState.unpack(hot, cold)
 
     def _remember(self, series_id: str, state: SeriesState) -> None:
@@ -144,6 +254,14 @@ class Detector:
         self._states.move_to_end(series_id)
         while len(self._states) > STATES_IN_MEMORY:
             self._states.popitem(last=False)
+
+
+def control_type(event: EventT[bytes]) -> bytes | None:
+    """The header that tells a control message; None for a batch of spans."""
+    for name, value in event.message.headers or ():
+        if name == TYPE_HEADER:
+            return bytes(value)
+    return None
 
 
 def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:

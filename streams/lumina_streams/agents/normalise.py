@@ -3,13 +3,13 @@
 from collections import defaultdict
 
 import structlog
-from faust.types import EventT, StreamT
+from faust.types import TP, EventT, StreamT
 
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Line
-from lumina_schemas.topic_facts import describe
+from lumina_schemas.topic_facts import TopicFacts, describe
 from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
@@ -44,26 +44,31 @@ class Normaliser:
         self.limit = settings.max_message_bytes - MESSAGE_OVERHEAD
         self.spans_topic = settings.topic(SPANS)
         self.dlq_topic = settings.topic(DLQ)
-        self._epochs: dict[str, str] = {}
+        self.times_ms: dict[TP, int] = {}
+        """Append time of the last message that was worked on, by partition."""
+        self._facts: dict[str, TopicFacts] = {}
 
-    def forget_epochs(self) -> None:
+    def forget(self) -> None:
         """Ask again before the next run: a topic may have been recreated, and starts again at offset 0."""
-        self._epochs.clear()
+        self._facts.clear()
+        self.times_ms.clear()
 
-    async def _learn_epochs(self) -> None:
-        facts = await describe(client_options(self.settings), list(self.topics))
-        if missing := self.topics.keys() - facts.keys():
-            raise RuntimeError(f"Landing topics are gone: {', '.join(sorted(missing))}.")
-        self._epochs = {name: topic.epoch for name, topic in facts.items()}
+    async def landing_facts(self) -> dict[str, TopicFacts]:
+        """Kafka's id and the partitions of every landing topic."""
+        if not self._facts:
+            facts = await describe(client_options(self.settings), list(self.topics))
+            if missing := self.topics.keys() - facts.keys():
+                raise RuntimeError(f"Landing topics are gone: {', '.join(sorted(missing))}.")
+            self._facts = facts
+        return self._facts
 
     async def process(self, run: list[EventT[bytes]]) -> None:
         """Normalise the messages of one run and see their spans onto Kafka."""
-        if any(event.message.topic not in self._epochs for event in run):
-            await self._learn_epochs()
+        facts = await self.landing_facts()
         outbox = Outbox()
         lines: dict[int, list[bytes]] = defaultdict(list)
         for event in run:
-            for line in self._lines(event, outbox):
+            for line in self._lines(event, facts[event.message.topic].epoch, outbox):
                 # Content whose span is not known yet has no series: any partition does, the views merge it.
                 partition = partition_of(line.series_id or line.span_id, self.settings.partitions)
                 lines[partition].append(encode_line(line, self.limit))
@@ -71,8 +76,10 @@ class Normaliser:
             for value in packed(batch, self.limit):
                 outbox.add(self.spans_topic, value, partition=partition)
         await outbox.deliver(self.app.producer)
+        for event in run:
+            self.times_ms[event.message.tp] = int((event.message.timestamp or 0) * 1000)
 
-    def _lines(self, event: EventT[bytes], outbox: Outbox) -> list[Line]:
+    def _lines(self, event: EventT[bytes], epoch: str, outbox: Outbox) -> list[Line]:
         """The lines that one landed message becomes; what fails goes to the outbox as dead letters."""
         message = event.message
         where = (message.topic, message.partition, message.offset)
@@ -80,7 +87,7 @@ class Normaliser:
         self.metrics.add("otlp_messages")
         try:
             topic = self.topics[message.topic]
-            landing = self._landing(topic, event)
+            landing = self._landing(topic, epoch, event)
             if topic.signal == "logs":
                 contents = normalise_logs(decode_logs(body), landing)
                 return [content.line(self.memory.add(content)) for content in contents]
@@ -101,10 +108,10 @@ class Normaliser:
         self.metrics.add("spans", len(normalised.spans))
         return [self.memory.joined(span) for span in normalised.spans]
 
-    def _landing(self, topic: LandingTopic, event: EventT[bytes]) -> Landing:
+    def _landing(self, topic: LandingTopic, epoch: str, event: EventT[bytes]) -> Landing:
         message = event.message
         return Landing(
-            epoch=self._epochs[message.topic],
+            epoch=epoch,
             origin="otlp" if topic.signal == "traces" else "otlp-logs",
             partition=message.partition,
             offset=message.offset,
@@ -150,17 +157,19 @@ def packed(lines: list[bytes], limit: int) -> list[bytes]:
     return values
 
 
-def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:
+def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> Normaliser:
     """Add the normalise agent to the app."""
     normaliser = Normaliser(app, settings, metrics)
     source = app.topic(*normaliser.topics, value_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.on_partitions_revoked.connect(weak=False)
     async def on_revoked(*_: object, **__: object) -> None:
-        normaliser.forget_epochs()
+        normaliser.forget()
 
     @app.agent(source, name="normalise")
     async def normalise_agent(stream: StreamT[bytes]) -> None:
         async for run in runs(stream):
             with fatal("normalise"):
                 await normaliser.process(run)
+
+    return normaliser

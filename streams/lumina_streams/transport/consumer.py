@@ -7,6 +7,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from lumina_streams.transport.membership import Membership
+from lumina_streams.transport.topic_watch import TopicWatch
 
 FETCH_MAX_WAIT_MS = 20
 """How long the broker may hold a fetch that finds nothing.
@@ -36,7 +37,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         conf = self.app.conf
         membership = Membership(self.app.lease, conf.consumer_group_instance_id)
-        membership.watch(self._ensure_consumer()._coordinator)
+        consumer = self._ensure_consumer()
+        membership.watch(consumer._coordinator)
+        TopicWatch().watch(consumer._client)
 
     def _create_worker_consumer(self, transport: driver.Transport) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from faust.types import TP
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lumina_schemas.kafka import client_options
@@ -40,7 +41,10 @@ async def normaliser(settings: Settings) -> AsyncIterator[Normaliser]:
 
 def landed(settings: Settings, body: bytes) -> Any:
     """The event of a landed message."""
-    message = SimpleNamespace(topic=settings.topic(OTLP), partition=1, offset=7, value=body, headers=[])
+    tp = TP(settings.topic(OTLP), 1)
+    message = SimpleNamespace(
+        topic=tp.topic, partition=1, tp=tp, offset=7, value=body, headers=[], timestamp=1.0
+    )
     return SimpleNamespace(message=message)
 
 
