@@ -38,9 +38,8 @@ async def repeated(attack: Attack, times: int, kafka: str, folder: Path) -> list
     for number in range(times):
         began = time.monotonic()
         try:
-            async with arena(
-                folder / f"{attack.name}-{number}", None if attack.own_broker else kafka
-            ) as there:
+            own = None if attack.own_broker else kafka
+            async with arena(folder / f"{attack.name}-{number}", own, thorough=True) as there:
                 outcome = await attack.run(there)
         except Exception as error:  # one that fails must not keep the others from running
             outcome = Outcome(broken=[f"{type(error).__name__}: {error}"[:600]])

@@ -25,10 +25,14 @@ class Arena:
     folder: Path
     broker: OwnKafka | None = None
     proxy: Proxy | None = None
+    thorough: bool = False
+    """Whether faults last as long as the promise names (`make faults`), or shorter (the test suite)."""
 
 
 @asynccontextmanager
-async def arena(folder: Path, kafka: str | None, **overrides: object) -> AsyncIterator[Arena]:
+async def arena(
+    folder: Path, kafka: str | None, *, thorough: bool = False, **overrides: object
+) -> AsyncIterator[Arena]:
     """Fresh topics on `kafka` (bootstrap servers), or on a broker of its own where that is None.
 
     Everything that the attack started is stopped at the end, and its topics are removed.
@@ -55,4 +59,4 @@ async def arena(folder: Path, kafka: str | None, **overrides: object) -> AsyncIt
             end.push_async_callback(remove, settings)
         stack = Stack(settings, environment(settings), folder)
         end.callback(stack.stop)
-        yield Arena(settings, stack, folder, broker, proxy)
+        yield Arena(settings, stack, folder, broker, proxy, thorough)
