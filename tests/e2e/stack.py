@@ -16,6 +16,13 @@ from lumina_schemas.settings import Settings
 
 START_S = 60.0
 
+MODULES = {
+    "gateway": "lumina_api.gateway",
+    "api": "lumina_api.server",
+    "stream": "lumina_streams.worker",
+    "actor": "lumina_streams.actor",
+}
+
 
 class Process:
     """One child process of the stack and the address of its /ready page."""
@@ -41,6 +48,14 @@ class Process:
         """Kill -9 and reap."""
         self._popen.kill()
         self._popen.wait()
+
+    def pause(self) -> None:
+        """SIGSTOP: it holds its connections, and does nothing."""
+        self._popen.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._popen.send_signal(signal.SIGCONT)
 
     def stop(self, deadline_s: float = 20) -> int:
         """SIGTERM, then wait; returns the exit status."""
@@ -92,22 +107,22 @@ class Stack:
 
     async def start(self, *names: str) -> list[Process]:
         """Start processes side by side (gateway, stream, api) and wait until all are ready."""
-        started = [self._spawn(name) for name in names]
+        started = [self.spawn(name) for name in names]
         await asyncio.gather(*(process.ready() for process in started))
         return started
 
-    def _spawn(self, name: str) -> Process:
-        env = dict(self.env)
+    def spawn(self, name: str, module: str = "", **more: str) -> Process:
+        """Start one process without waiting; `module` runs in place of its own, `more` its environment."""
+        env = self.env | more
         if name == "gateway":
-            process = Process(name, "lumina_api.gateway", f"{self.otlp}/ready", env, self.logs)
+            ready = f"{self.otlp}/ready"
         elif name == "api":
-            process = Process(name, "lumina_api.server", f"{self.api_url}/ready", env, self.logs)
+            ready = f"{self.api_url}/ready"
         else:
             port = free_port()
             env["LUMINA_HEALTH_PORT"] = str(port)
             ready = f"http://127.0.0.1:{port}/ready"
-            module = {"stream": "lumina_streams.worker", "actor": "lumina_streams.actor"}[name]
-            process = Process(name, module, ready, env, self.logs)
+        process = Process(name, module or MODULES[name], ready, env, self.logs)
         self.processes.append(process)
         return process
 
