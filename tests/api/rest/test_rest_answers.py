@@ -49,7 +49,7 @@ def fill(rest: Rest) -> None:
                 links={"dashboard": "/alerts/1"},
             )
         ),
-        rest.log.alert(alert(2)),
+        rest.log.alert(alert(2, state="snoozed", snoozed_until="2026-01-02T08:00:00.000Z")),
     )
 
 
@@ -178,6 +178,8 @@ def test_an_alert_is_the_record_as_it_stands_on_its_topic(rest: Rest) -> None:
     fill(rest)
     record = rest.client.get(f"/api/v1/alerts/{alert(1).id}").content
     assert msgspec.json.decode(record, type=Alert).answers == Answers("before", "after")
+    snoozed = rest.get(f"/api/v1/alerts/{alert(2).id}")
+    assert snoozed["snoozed_until"] == "2026-01-02T08:00:00.000Z"
 
 
 def test_hostile_text_stays_json(rest: Rest) -> None:

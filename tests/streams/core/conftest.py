@@ -3,14 +3,18 @@
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.control import Command
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
 from lumina_streams.core.series.call import Call, CallMessage, CallPart
+from lumina_streams.core.series.command import command
+from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, step
 
@@ -105,15 +109,35 @@ class Bench:
         )
     )
     alerts: list[Alert] = field(default_factory=list)
+    clock_ms: int = 0
 
     def feed(self, calls: Iterable[Call]) -> list[Alert]:
         """Apply calls; returns what these calls made it publish."""
         news: list[Alert] = []
         for call in calls:
             if self.state.positions.advance(call.src):
-                news += step(self.state, call, self.rules, AT)
+                news += step(self.state, call, self.rules, AT, self.clock_ms)
         self.alerts += news
         return news
+
+    def tick(self, clock_ms: int) -> list[Alert]:
+        """Let the log's clock go on; returns what that made the series publish."""
+        self.clock_ms = clock_ms
+        news = advance(self.state, clock_ms, self.rules, AT)
+        self.alerts += news
+        return news
+
+    def ask(self, kind: Any, **fields: Any) -> list[Alert]:
+        """Command something about the newest alert; returns what that made the series publish."""
+        alert_id = self.alerts[-1].id if self.alerts else "none"
+        values = {"alert_id": alert_id, "series_id": self.state.hot.series_id, "by": "ada"} | fields
+        news = command(self.state, Command(v=1, type=kind, **values), self.rules, AT, self.clock_ms)
+        self.alerts += news
+        return news
+
+    def after(self, hours: float) -> datetime:
+        """A time so long after the series' newest call."""
+        return datetime.fromtimestamp(self.state.hot.newest_ms / 1000, UTC) + timedelta(hours=hours)
 
     def feed_until(self, calls: Iterable[Call], wanted: Callable[[Alert], bool]) -> tuple[int, Alert]:
         """Apply calls until an alert is as wanted; returns (calls needed, alert)."""

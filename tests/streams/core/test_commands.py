@@ -1,0 +1,187 @@
+"""What people and silence do to alerts."""
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from lumina_streams.core.series.quiet import due_ms, now_ms
+from lumina_streams.core.series.rules import Rules
+
+HOUR_MS = 3_600_000
+CLOCK_MS = 1_767_300_000_000
+
+
+def written(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@pytest.fixture
+def spike(make_traffic: Any, bench: Any) -> Any:
+    """A traffic whose series has an open alert of cost, with the log's clock known."""
+    traffic = make_traffic(seed=41)
+    bench.clock_ms = CLOCK_MS
+    bench.feed(traffic.calls(300))
+    bench.feed_until(traffic.calls(60, times=4), lambda alert: alert.state == "open")
+    return traffic
+
+
+def test_acknowledged_it_is_updated_and_recovers_but_does_not_open(spike: Any, bench: Any) -> None:
+    (alert,) = bench.ask("acknowledge", note="deploy is rolled back")
+    assert alert.state == "acknowledged"
+    assert (alert.history[-1].by, alert.history[-1].note) == ("ada", "deploy is rolled back")
+    assert bench.ask("acknowledge") == []
+    assert {one.state for one in bench.feed(spike.calls(80, times=12))} == {"acknowledged"}
+    bench.feed(spike.calls(120))
+    assert (bench.alerts[-1].state, bench.alerts[-1].reason) == ("resolved", "recovered")
+    assert [alert.rev for alert in bench.alerts] == list(range(1, len(bench.alerts) + 1))
+
+
+@pytest.mark.parametrize("kind", ["acknowledge", "snooze"])
+def test_an_upgrade_is_news(spike: Any, bench: Any, refusal: str, kind: str) -> None:
+    bench.ask(kind, until=bench.after(24) if kind == "snooze" else None)
+    _, alert = bench.feed_until(
+        spike.calls(40, times=4, answer=refusal), lambda alert: alert.kind == "cost_and_quality"
+    )
+    assert (alert.state, alert.snoozed_until, alert.severity) == ("open", None, "critical")
+    assert alert.rev == len(bench.alerts)
+
+
+@pytest.mark.parametrize("by", ["tick", "call"])
+def test_a_snooze_ends_at_its_time_whoever_notices(spike: Any, bench: Any, by: str) -> None:
+    until = bench.after(2)
+    (snoozed,) = bench.ask("snooze", until=until)
+    assert (snoozed.state, snoozed.snoozed_until) == ("snoozed", written(until))
+    assert due_ms(bench.state, bench.rules) == CLOCK_MS + 2 * HOUR_MS
+    assert bench.tick(CLOCK_MS + 2 * HOUR_MS - 1) == []
+    if by == "tick":
+        (alert,) = bench.tick(CLOCK_MS + 5 * HOUR_MS)
+    else:
+        spike.now_ns += 5 * HOUR_MS * 1_000_000
+        alert = bench.feed(spike.calls(1, times=4))[0]
+    assert (alert.state, alert.snoozed_until, alert.rev) == ("open", None, snoozed.rev + 1)
+    assert alert.updated_at == alert.history[-1].at == snoozed.snoozed_until
+    assert (alert.history[-1].by, alert.history[-1].note) == ("lumina", "the snooze is over")
+
+
+def test_a_snooze_can_be_moved_but_not_into_the_past(spike: Any, bench: Any) -> None:
+    assert bench.ask("snooze", until=bench.after(0)) == []
+    bench.ask("snooze", until=bench.after(2))
+    assert bench.ask("snooze", until=bench.after(2)) == []
+    (moved,) = bench.ask("snooze", until=bench.after(3))
+    assert moved.state == "snoozed"
+    assert bench.tick(CLOCK_MS + 3 * HOUR_MS - 1) == []
+    assert [alert.state for alert in bench.tick(CLOCK_MS + 3 * HOUR_MS)] == ["open"]
+    bench.tick(CLOCK_MS + 4 * HOUR_MS)
+    assert bench.ask("snooze", until=bench.after(3.5)) == []
+
+
+@pytest.mark.parametrize(("reason", "said"), [(None, "manual"), ("manual", "manual"), ("false", "false")])
+def test_resolved_by_hand_it_starts_afresh(spike: Any, bench: Any, reason: Any, said: str) -> None:
+    (alert,) = bench.ask("resolve", reason=reason)
+    assert (alert.state, alert.reason) == ("resolved", said)
+    assert alert.resolved_at is not None
+    assert not bench.state.hot.cost.open
+    for kind in ("acknowledge", "snooze", "resolve"):
+        assert bench.ask(kind, until=bench.after(9) if kind == "snooze" else None) == []
+    _, again = bench.feed_until(spike.calls(60, times=4), lambda alert: alert.state == "open")
+    assert again.id == alert.id  # within the cooldown
+    assert again.resolved_at is None
+
+
+def test_an_unknown_alert_changes_nothing(spike: Any, bench: Any) -> None:
+    before = bench.state.pack_hot()
+    assert bench.ask("acknowledge", alert_id="unknown") == []
+    assert bench.state.pack_hot() == before
+
+
+@pytest.mark.parametrize("state", ["open", "acknowledged"])
+@pytest.mark.parametrize("by", ["tick", "call"])
+def test_a_series_that_falls_silent_gives_its_alert_up(spike: Any, bench: Any, state: str, by: str) -> None:
+    bench.rules = Rules(silent_after_s=3600)
+    if state == "acknowledged":
+        bench.ask("acknowledge")
+    silent_at = bench.after(1)
+    assert bench.tick(CLOCK_MS + HOUR_MS - 1) == []
+    if by == "tick":
+        (alert,) = bench.tick(CLOCK_MS + 20 * HOUR_MS)
+    else:
+        spike.now_ns += 20 * HOUR_MS * 1_000_000
+        alert = bench.feed(spike.calls(1))[0]
+    assert (alert.state, alert.reason) == ("resolved", "silent")
+    assert alert.resolved_at == written(silent_at)
+    assert alert.history[-1].note == "no calls for 1 h"
+    assert not bench.state.hot.cost.open
+    assert due_ms(bench.state, bench.rules) is None
+
+
+def test_late_calls_are_calls(spike: Any, bench: Any) -> None:
+    """They do not move event time, but a series that sends them is not silent."""
+    bench.tick(CLOCK_MS + 20 * HOUR_MS)
+    newest = bench.state.hot.newest_ms
+    late = spike.call(start_ns=spike.now_ns - 10 * HOUR_MS * 1_000_000)
+    bench.feed([late])
+    assert bench.state.hot.newest_ms == newest
+    assert now_ms(bench.state, bench.clock_ms) == newest + 20 * HOUR_MS
+    assert bench.tick(CLOCK_MS + 43 * HOUR_MS) == []
+    assert [alert.reason for alert in bench.tick(CLOCK_MS + 44 * HOUR_MS)] == ["silent"]
+
+
+def test_a_snoozed_alert_outlives_the_silence_but_does_not_open_into_it(spike: Any, bench: Any) -> None:
+    bench.ask("snooze", until=bench.after(72))
+    assert bench.tick(CLOCK_MS + 48 * HOUR_MS) == []
+    (alert,) = bench.tick(CLOCK_MS + 100 * HOUR_MS)
+    assert (alert.state, alert.reason) == ("resolved", "silent")
+    assert alert.resolved_at == written(bench.after(72))
+
+
+def test_acknowledged_on_a_series_long_silent_it_is_over_at_once(spike: Any, bench: Any) -> None:
+    """Nothing may be due at a clock that the state has seen: a tick at a replay would act too early."""
+    bench.ask("snooze", until=bench.after(72))
+    bench.tick(CLOCK_MS + 48 * HOUR_MS)
+    states = [alert.state for alert in bench.ask("acknowledge")]
+    assert states == ["acknowledged", "resolved"]
+    assert due_ms(bench.state, bench.rules) is None
+
+
+def test_one_tick_or_many_make_the_same_records(make_traffic: Any, make_bench: Any) -> None:
+    made = []
+    for ticks in ([60], range(61), [3, 30, 60]):
+        traffic, bench = make_traffic(seed=41, content=False), make_bench()
+        bench.clock_ms = CLOCK_MS
+        bench.feed(traffic.calls(300))
+        bench.feed_until(traffic.calls(60, times=4), lambda alert: alert.state == "open")
+        bench.ask("snooze", until=bench.after(2))
+        for hours in ticks:
+            bench.tick(CLOCK_MS + hours * HOUR_MS)
+        made.append((bench.alerts, bench.state.pack_hot()))
+    assert [alert.state for alert in made[0][0]][-3:] == ["snoozed", "open", "resolved"]
+    assert made[0] == made[1] == made[2]
+
+
+def test_the_first_known_clock_becomes_the_reference(make_traffic: Any, bench: Any) -> None:
+    traffic = make_traffic(seed=41, content=False)
+    bench.feed(traffic.calls(300))
+    assert due_ms(bench.state, bench.rules) is None
+    bench.feed_until(traffic.calls(60, times=4), lambda alert: alert.state == "open")
+    assert bench.tick(0) == []
+    assert bench.state.hot.clock_ms == 0
+    assert due_ms(bench.state, bench.rules) == 1
+    assert bench.tick(CLOCK_MS) == []
+    assert due_ms(bench.state, bench.rules) == CLOCK_MS + 24 * HOUR_MS
+    before = bench.state.pack_hot()
+    assert bench.tick(CLOCK_MS + 24 * HOUR_MS - 1) == []
+    assert bench.tick(CLOCK_MS - HOUR_MS) == []
+    assert bench.state.pack_hot() == before
+    assert [alert.reason for alert in bench.tick(CLOCK_MS + 24 * HOUR_MS)] == ["silent"]
+
+
+def test_times_beyond_the_calendar_are_written_as_its_end(make_traffic: Any, bench: Any) -> None:
+    traffic = make_traffic(seed=41, content=False)
+    traffic.now_ns = 253_402_300_000 * 10**9
+    bench.clock_ms = CLOCK_MS
+    bench.feed(traffic.calls(60, start_ns=253_402_300_799 * 10**9))
+    bench.feed(traffic.calls(60, times=9, start_ns=253_402_300_799 * 10**9))
+    assert bench.alerts
+    (alert,) = bench.tick(CLOCK_MS + 48 * HOUR_MS)
+    assert alert.resolved_at == "9999-12-31T23:59:59.000Z"
