@@ -98,14 +98,27 @@ async def landed_run(settings: Settings) -> Outcome:
     """
     topic = settings.topic("otlp")
     epoch = (await describe(client_options(settings), [topic]))[topic].epoch
+    return core_run(
+        settings,
+        (
+            (
+                Landing(
+                    epoch=epoch, origin="otlp", partition=record.partition, offset=record.offset, project=None
+                ),
+                record.value,
+            )
+            for record in await records(settings, topic)
+        ),
+    )
+
+
+def core_run(settings: Settings, landed: Iterable[tuple[Landing, bytes]]) -> Outcome:
+    """OTLP messages through the core, in the order given."""
     prices, rules, outcome = PriceBook(), Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
     encode = msgspec.json.Encoder().encode
-    for record in await records(settings, topic):
-        landing = Landing(
-            epoch=epoch, origin="otlp", partition=record.partition, offset=record.offset, project=None
-        )
-        spans = normalise(decode_traces(record.value), landing, prices).spans
+    for landing, body in landed:
+        spans = normalise(decode_traces(body), landing, prices).spans
         lines = [encode(span) for span in spans]
         outcome.spans.update((span.span_id, line) for span, line in zip(spans, lines, strict=True))
         for call in map(decode_line, lines):
@@ -164,14 +177,17 @@ async def actual_run(settings: Settings, clocks: bool) -> Outcome:
     """What the running stack has left on its topics so far. `clocks`: to be compared with a replayed run."""
     outcome = Outcome()
     decode = msgspec.json.Decoder(Line)
+    lines: dict[tuple[str, Source], bytes] = {}
     for record in await records(settings, settings.topic("spans")):
         if TYPE_HEADER in record.headers:
             continue
         for line in record.value.split(b"\n"):
             span = decode.decode(line)
             if isinstance(span, Span):
-                kept = outcome.spans.setdefault(span.span_id, line)
+                kept = lines.setdefault((span.span_id, span.src), line)
                 assert kept == line, "a replayed span differs from its first writing"
+    for (span_id, _), line in sorted(lines.items()):
+        outcome.spans.setdefault(span_id, line)  # a client's retry: the smallest position wins
     stored: dict[bytes, bytes] = {}
     for record in await records(settings, settings.topic("stream-detect-changelog")):
         if is_newer(record.value, stored.get(record.key)):
