@@ -197,7 +197,12 @@ async def actual_run(settings: Settings, clocks: bool) -> Outcome:
         if name.startswith("h|"):
             series, version = name[2:], cold_version(hot)
             cold = table[f"c|{series}|{version % 2}"] if version else None
-            outcome.tables[series] = comparable(SeriesState.unpack(hot, cold), clocks)
+            try:
+                state = SeriesState.unpack(hot, cold)
+            except ValueError as error:  # no state at all, and unlike any
+                outcome.tables[series] = str(error).encode()
+                continue
+            outcome.tables[series] = comparable(state, clocks)
     for record in await records(settings, settings.topic("alerts")):
         alert = msgspec.json.decode(record.value, type=Alert)
         known = outcome.alerts.get(alert.id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from faults.arena import Arena
 
@@ -31,6 +31,7 @@ class Outcome:
 
 
 Run = Callable[[Arena], Awaitable[Outcome]]
+R = TypeVar("R", bound=Run)
 
 
 class Attack(NamedTuple):
@@ -46,10 +47,10 @@ class Attack(NamedTuple):
 ATTACKS: dict[str, Attack] = {}
 
 
-def attack(what: str, *, own_broker: bool = False) -> Callable[[Run], Run]:
+def attack(what: str, *, own_broker: bool = False) -> Callable[[R], R]:
     """Register a function as an attack under its own name; `what` is the line in the table."""
 
-    def register(run: Run) -> Run:
+    def register(run: R) -> R:
         name = run.__name__.replace("_", "-")
         ATTACKS[name] = Attack(name, what, own_broker, run)
         return run

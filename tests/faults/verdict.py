@@ -5,9 +5,11 @@ import time
 from collections.abc import Mapping
 
 from e2e.truth import Outcome as Left
-from e2e.truth import actual_run, landed_run, replayed_run
+from e2e.truth import actual_run, landed_run, records, replayed_run
 from faults.attack import Outcome
 from lumina_schemas.settings import Settings
+from lumina_schemas.topics import DETECT_CHANGELOG
+from lumina_streams.transport.revision import revision_of
 
 SETTLE_S = 60.0
 
@@ -59,3 +61,14 @@ async def same_log_same_alerts(settings: Settings, deadline: float) -> Outcome:
         if outcome.exact or time.monotonic() > deadline:
             return outcome
         await asyncio.sleep(0.2)
+
+
+async def written_by_former_owners(settings: Settings) -> int:
+    """Records of the table's changelog that lie behind one of a later term of the same key."""
+    terms: dict[bytes, int] = {}
+    stale = 0
+    for record in await records(settings, settings.topic(DETECT_CHANGELOG)):
+        term = revision_of(record.value).term
+        stale += term < terms.get(record.key, 0)
+        terms[record.key] = max(term, terms.get(record.key, 0))
+    return stale
