@@ -1,6 +1,6 @@
 """The stream worker with something that happens at a chosen point of a run, and with a rule switched off.
 
-`FAULT_POINT` names what happens (once for each `FAULT_MARK`, a file), `FAULT_BREAK` the rule that does not hold.
+`FAULT_POINT` names what happens (once for each `FAULT_MARK`, a file), `FAULT_BREAK` the rule that is off.
 An attack with a point and all rules must be exact; with its rule off it must not be, or it proves nothing.
 """
 

@@ -1,4 +1,4 @@
-"""Each rule, switched off, lets at least one attack do harm: what the attacks prove, they prove by the rules."""
+"""Each rule, switched off, lets at least one attack do harm: it is the rules that the attacks prove."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
