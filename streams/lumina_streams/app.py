@@ -37,6 +37,8 @@ class WorkerApp(faust.App):
     slowest agent's queue inside its only fetch loop (seen: 0 of 300 messages in 18 s).
     """
 
+    role: str
+    """`stream` or `actor`."""
     lease: Lease
     progress: Progress
     consumer: Consumer
@@ -97,6 +99,7 @@ def worker_app(name: str, settings: Settings, slot: Slot) -> WorkerApp:
         # Faust's 1,200 s would retry in silence for 20 minutes.
         producer_request_timeout=30.0,
     )
+    app.role = name
     app.lease = Lease(settings.session_timeout_s)
     app.progress = Progress()
     return app

@@ -40,6 +40,11 @@ class Page(Thread):
         """Serve until the process ends."""
         self._server.serve_forever()
 
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
 
 def answer(path: str, reasons: Callable[[], list[str]], metrics: Callable[[], str]) -> Answer:
     """What is answered to a GET."""
