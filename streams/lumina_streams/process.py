@@ -104,7 +104,7 @@ def run_worker(name: str, topics: Sequence[Topic], register: Register) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    # aiokafka repeats every failed attempt as an error; the start says once what it means.
+    # aiokafka repeats every failed attempt as an error; whatever ends a worker says once what it means.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     start = Start(settings, topics)
     metrics = Metrics(name)
@@ -131,7 +131,7 @@ def run_worker(name: str, topics: Sequence[Topic], register: Register) -> None:
     app = worker_app(name, settings, Slot(settings.data_dir / "workers" / name))
     register(app, settings, metrics)
     # Faust sets the root logger to DEBUG and filters in its handler: every debug line would be formatted.
-    for library in ("aiokafka", "asyncio", "faust", "mode"):
+    for library in ("asyncio", "faust", "mode"):
         logging.getLogger(library).setLevel(logging.WARNING)
     # What is loaded now stays; a run makes thousands of objects that die young and hold no cycles.
     gc.collect()
