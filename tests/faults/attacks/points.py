@@ -21,7 +21,7 @@ def spawned(arena: Arena, point: str, broken: str, **more: str) -> Process:
     """A stream worker with a point and, where `broken` names one, a rule switched off."""
     return arena.stack.spawn(
         "stream",
-        "faults.entry",
+        "faults.entry.points",
         PYTHONPATH=str(Path(__file__).parents[2]),
         FAULT_POINT=point,
         FAULT_BREAK=broken,
