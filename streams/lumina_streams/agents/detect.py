@@ -8,6 +8,7 @@ import msgspec
 import structlog
 from faust.types import EventT, StreamT
 
+from lumina_schemas.dead_letter import Redriven
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
@@ -40,6 +41,10 @@ def cold_key(series_id: str, version: int) -> bytes:
     return f"c|{series_id}|{version % 2}".encode()
 
 
+Taken = tuple[Call, bool]
+"""A call whose position was taken, and whether it was applied; False where it failed."""
+
+
 class Detector:
     """The agent's state: the table, and its most recently used series unpacked."""
 
@@ -47,6 +52,7 @@ class Detector:
         self.app = app
         self.table = table
         self.metrics = metrics
+        self.max_message_bytes = settings.max_message_bytes
         self.rules = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.dlq_topic = settings.topic(DLQ)
@@ -56,16 +62,30 @@ class Detector:
         """Apply one run: alerts first, acknowledged, then one write per series that changed."""
         outbox = Outbox()
         changed: dict[str, tuple[int, SeriesState]] = {}
+        taken: dict[str, list[Taken]] = {}
         detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
         for event in run:
-            for call in self._calls(event, outbox):
+            for call, line in self._calls(event, outbox):
                 series_id = call.series_id
                 state = changed[series_id][1] if series_id in changed else self._state(call)
                 if not state.positions.advance(call.src):
                     self.metrics.add("duplicate_spans")
                     continue
+                before = taken.setdefault(series_id, [])
+                try:
+                    self._step(state, call, detected_at, outbox)
+                    before.append((call, True))
+                except Exception as error:
+                    # A bug of ours must not stop the partition, nor show the prompt that met it.
+                    log.error(
+                        "detect failed on a call; it is kept in the dlq",
+                        span_id=call.span_id,
+                        error=type(error).__name__,
+                    )
+                    self._reject(event, line, f"internal error: {type(error).__name__}", outbox, call)
+                    before.append((call, False))
+                    state = self._again(before, detected_at)
                 changed[series_id] = (event.message.partition, state)
-                self._step(event, state, call, detected_at, outbox)
         await outbox.deliver(self.app.producer)
         for series_id, (partition, state) in changed.items():
             if state.cold_dirty:
@@ -74,48 +94,60 @@ class Detector:
             await self.table.write(partition, hot_key(series_id), hot)
             self._remember(series_id, hot, state)
 
-    def _step(
-        self, event: EventT[bytes], state: SeriesState, call: Call, detected_at: str, outbox: Outbox
-    ) -> None:
-        """Let the core look at one call; alerts and failures go to the outbox."""
-        try:
-            alerts = step(state, call, self.rules, detected_at)
-        except Exception as error:
-            # A bug of ours must not stop the partition, nor show the prompt that met it.
-            log.error(
-                "detect failed on a call; it is kept in the dlq",
-                span_id=call.span_id,
-                error=type(error).__name__,
-            )
-            self._reject(event, encode(call), f"internal error: {type(error).__name__}", outbox)
-            return
-        for alert in alerts:
+    def _step(self, state: SeriesState, call: Call, detected_at: str, outbox: Outbox) -> None:
+        """Let the core look at one call; alerts go to the outbox."""
+        for alert in step(state, call, self.rules, detected_at):
             self.metrics.add("alerts")
             outbox.add(self.alerts_topic, encode(alert), key=alert.id.encode())
 
-    def _reject(self, event: EventT[bytes], body: bytes, reason: str, outbox: Outbox) -> None:
+    def _again(self, taken: list[Taken], detected_at: str) -> SeriesState:
+        """The series as it is without the calls that failed in this run, but for their positions.
+
+        A step that raises may have come halfway: what it left would be in the baseline, and the call's id
+        among those seen, so that it could never be re-driven.
+        """
+        series_id = taken[0][0].series_id
+        self._states.pop(series_id, None)
+        state = self._state(taken[0][0])
+        for call, applied in taken:
+            state.positions.advance(call.src)
+            if applied:
+                step(state, call, self.rules, detected_at)  # its alerts are in the outbox already
+        return state
+
+    def _reject(
+        self, event: EventT[bytes], line: bytes, reason: str, outbox: Outbox, call: Call | None = None
+    ) -> None:
         message = event.message
         self.metrics.add("dlq_messages")
-        headers = dlq.headers(message.topic, message.partition, message.offset, "detect", reason)
-        outbox.add(self.dlq_topic, body, headers=headers)
+        redriven = None
+        if call is not None and call.src.origin == "dlq":
+            redriven = Redriven(call.src.epoch, call.src.partition, call.src.offset, 0)
+        origin = dlq.Origin(message.topic, message.partition, message.offset, redriven=redriven)
+        letter = dlq.letter(
+            origin, "detect", reason, line, self.max_message_bytes, None if call is None else 1
+        )
+        outbox.add(self.dlq_topic, letter.value, key=letter.key, headers=letter.headers)
 
-    def _calls(self, event: EventT[bytes], outbox: Outbox) -> list[Call]:
-        """The calls of one message of the series' log; what cannot be read goes to the dlq."""
+    def _calls(self, event: EventT[bytes], outbox: Outbox) -> list[tuple[Call, bytes]]:
+        """The calls of one message of the series' log, each with its line; what cannot be read goes to the
+        dlq.
+        """
         message = event.message
         for name, value in message.headers or ():
             if name == TYPE_HEADER:
                 self.metrics.add("control_messages_skipped")
                 log.debug("skipped a control message of a type that this version does not know", type=value)
                 return []
-        calls: list[Call] = []
+        calls: list[tuple[Call, bytes]] = []
         for line in (message.value or b"").split(b"\n"):
             try:
                 decoded = decode_line(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 self._reject(event, line, f"not a line of {message.topic}: {error}", outbox)
                 continue
             if isinstance(decoded, Call):
-                calls.append(decoded)
+                calls.append((decoded, line))
         self.metrics.add("calls", len(calls))
         return calls
 
