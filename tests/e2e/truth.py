@@ -11,11 +11,13 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
-from lumina_streams.core.otlp import decode_traces
+from lumina_streams.agents.normalise import MESSAGE_OVERHEAD
+from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
+from lumina_streams.core.span.lines import encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"
@@ -73,11 +75,13 @@ async def quiet_run(settings: Settings) -> Outcome:
     epoch = (await describe(client_options(settings), [topic]))[topic].epoch
     prices, rules, outcome = PriceBook(), Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
-    encode = msgspec.json.Encoder().encode
     for partition, offset, _, value in sorted(await records(settings, topic), key=lambda r: r[:2]):
         landing = Landing(epoch=epoch, origin="otlp", partition=partition, offset=offset, project=None)
-        spans = normalise(decode_traces(value or b""), landing, prices).spans
-        lines = [encode(span) for span in spans]
+        try:
+            spans = normalise(decode_traces(value or b""), landing, prices).spans
+        except Undecodable:
+            continue  # a dead letter
+        lines = [encode_line(span, settings.max_message_bytes - MESSAGE_OVERHEAD) for span in spans]
         outcome.spans.update((span.span_id, line) for span, line in zip(spans, lines, strict=True))
         for call in map(decode_line, lines):
             assert isinstance(call, Call)
@@ -101,7 +105,9 @@ async def actual_run(settings: Settings) -> Outcome:
             span = decode.decode(line)
             if isinstance(span, Span):
                 kept = outcome.spans.setdefault(span.span_id, line)
-                assert kept == line, "a replayed span differs from its first writing"
+                # A call that detect refused comes back under the position of its dead letter.
+                again = span.src.origin == "dlq"
+                assert kept == line or again, "a replayed span differs from its first writing"
     table: dict[str, bytes] = {}
     for _, _, key, value in await records(settings, settings.topic("stream-detect-changelog")):
         table[(key or b"").decode()] = value or b""
