@@ -4,6 +4,7 @@ import logging
 
 import typer
 
+from lumina_api.commands.dlq import app as dlq
 from lumina_api.commands.stack import down, reset, status, up
 from lumina_api.commands.tail import tail
 from lumina_api.commands.topics import topics
@@ -22,3 +23,4 @@ app = typer.Typer(
 
 for command in (up, status, down, tail, demo, topics, reset):
     app.command()(command)
+app.add_typer(dlq, name="dlq")

@@ -128,7 +128,7 @@ REPLAYS = Topic(
 DLQ = Topic(
     "dlq",
     "what could not be processed: original bytes, headers say where from and why",
-    partitioned_by="any",
+    partitioned_by="key",
     writer="normalise, detect",
     readers=("operators",),
     retention_ms=30 * DAY_MS,

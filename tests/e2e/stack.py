@@ -15,6 +15,7 @@ from lumina_api.stack.ports import free_port
 from lumina_schemas.settings import Settings
 
 START_S = 60.0
+TESTS = Path(__file__).parents[1]
 
 MODULES = {
     "gateway": "lumina_api.gateway",
@@ -106,7 +107,7 @@ class Stack:
         self.processes: list[Process] = []
 
     async def start(self, *names: str) -> list[Process]:
-        """Start processes side by side (gateway, stream, api) and wait until all are ready."""
+        """Start processes (gateway, stream, actor, api, a module) side by side; wait until all are ready."""
         started = [self.spawn(name) for name in names]
         await asyncio.gather(*(process.ready() for process in started))
         return started
@@ -122,7 +123,10 @@ class Stack:
             port = free_port()
             env["LUMINA_HEALTH_PORT"] = str(port)
             ready = f"http://127.0.0.1:{port}/ready"
-        process = Process(name, module or MODULES[name], ready, env, self.logs)
+        module = module or MODULES.get(name, name)
+        if module.startswith("faults."):  # a worker by another entry, a module of the tests'
+            env["PYTHONPATH"] = str(TESTS)
+        process = Process(name, module, ready, env, self.logs)
         self.processes.append(process)
         return process
 

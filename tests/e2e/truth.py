@@ -4,7 +4,7 @@ Twice: from what landed (each series' calls in the order of its landing partitio
 as it is, with its duplicates, ticks and commands. What the workers left must equal both.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,14 +19,16 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import TYPE_HEADER
+from lumina_streams.agents.normalise import MESSAGE_OVERHEAD
 from lumina_streams.agents.partition import Partition
-from lumina_streams.core.otlp import decode_traces
+from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
 from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
+from lumina_streams.core.span.lines import encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.transport.revision import is_newer, payload_of
 
@@ -116,10 +118,12 @@ def core_run(settings: Settings, landed: Iterable[tuple[Landing, bytes]]) -> Out
     """OTLP messages through the core, in the order given."""
     prices, rules, outcome = PriceBook(), Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
-    encode = msgspec.json.Encoder().encode
     for landing, body in landed:
-        spans = normalise(decode_traces(body), landing, prices).spans
-        lines = [encode(span) for span in spans]
+        try:
+            spans = normalise(decode_traces(body), landing, prices).spans
+        except Undecodable:
+            continue  # a dead letter
+        lines = [encode_line(span, settings.max_message_bytes - MESSAGE_OVERHEAD) for span in spans]
         outcome.spans.update((span.span_id, line) for span, line in zip(spans, lines, strict=True))
         for call in map(decode_line, lines):
             assert isinstance(call, Call)
@@ -130,8 +134,15 @@ def core_run(settings: Settings, landed: Iterable[tuple[Landing, bytes]]) -> Out
     return outcome
 
 
-async def replayed_run(settings: Settings) -> Outcome:
-    """The truth by `lumina.spans`: each of its partitions through the core from its beginning."""
+Failed = Callable[[Call, int, int], bool]
+
+
+async def replayed_run(settings: Settings, failed: Failed = lambda *_: False) -> Outcome:
+    """The truth by `lumina.spans`: each of its partitions through the core from its beginning.
+
+    `failed(call, partition, offset)`: the worker of that time failed on it, and kept nothing of it but its
+    position.
+    """
     topic = settings.topic("spans")
     epoch = (await describe(client_options(settings), [topic]))[topic].epoch
     rules, outcome = Rules.from_settings(settings), Outcome()
@@ -155,7 +166,10 @@ async def replayed_run(settings: Settings) -> Outcome:
                 partition.expect(found, rules)
         elif kind is None:
             for call in map(decode_line, record.value.split(b"\n")):
-                if isinstance(call, Call) and (state := _state(states, call)).positions.advance(call.src):
+                if not isinstance(call, Call):
+                    continue
+                state = _state(states, call)
+                if state.positions.advance(call.src) and not failed(call, record.partition, record.offset):
                     _keep(outcome, step(state, call, rules, NO_TIME, clock_ms))
                     partition.expect(state, rules)
     outcome.tables = {series: comparable(state, clocks=True) for series, state in states.items()}
@@ -187,7 +201,7 @@ async def actual_run(settings: Settings, clocks: bool) -> Outcome:
                 kept = lines.setdefault((span.span_id, span.src), line)
                 assert kept == line, "a replayed span differs from its first writing"
     for (span_id, _), line in sorted(lines.items()):
-        outcome.spans.setdefault(span_id, line)  # a client's retry: the smallest position wins
+        outcome.spans.setdefault(span_id, line)  # a client's retry, a redrive: the smallest position wins
     stored: dict[bytes, bytes] = {}
     for record in await records(settings, settings.topic("stream-detect-changelog")):
         if is_newer(record.value, stored.get(record.key)):

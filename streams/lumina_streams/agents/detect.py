@@ -1,6 +1,8 @@
 """detect: the log of every series in, alerts out; the tables keep what each series is used to."""
 
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,6 +11,7 @@ from faust.types import EventT, StreamT
 
 from lumina_schemas.alert import Alert
 from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick, problem_of
+from lumina_schemas.dead_letter import Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
@@ -53,12 +56,27 @@ def cold_key(series_id: str, version: int) -> bytes:
     return f"c|{series_id}|{version % 2}".encode()
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+Action = Callable[[SeriesState], list[Alert]]
+"""What a message does to its series."""
+
+
+@dataclass
+class Changed:
+    """A series that a run has changed, and by what: should a later action fail, the others are done again."""
+
+    partition: Partition
+    state: SeriesState
+    done: list[Action] = field(default_factory=list)
+
+
 class Run:
     """What one run has changed so far, and what it sends."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
-        self.changed: dict[str, tuple[Partition, SeriesState]] = {}
+        self.changed: dict[str, Changed] = {}
         self.detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
@@ -70,6 +88,7 @@ class Detector:
         self.table = table
         self.settings = settings
         self.metrics = metrics
+        self.max_message_bytes = settings.max_message_bytes
         self.rules = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.dlq_topic = settings.topic(DLQ)
@@ -85,7 +104,8 @@ class Detector:
         for event in events:
             self._apply(event, run)
         await run.outbox.deliver(self.app.producer)
-        for series_id, (partition, state) in run.changed.items():
+        for series_id, changed in run.changed.items():
+            partition, state = changed.partition, changed.state
             cold = cold_key(series_id, state.cold_version)
             # What hot names must be of our own term: a former owner may still overwrite its slot.
             if state.cold_dirty or (state.cold_version and not self.table.is_ours(partition.number, cold)):
@@ -116,8 +136,8 @@ class Detector:
         partition = self._partitions[event.message.partition]
         kind = control_type(event)
         if kind is None:
-            for call in self._calls(event, run):
-                self._call(event, call, partition, run)
+            for call, line in self._calls(event, run):
+                self._call(event, call, line, partition, run)
         elif kind == TICK:
             self._tick(event, partition, run)
         elif kind == COMMAND:
@@ -126,17 +146,23 @@ class Detector:
             self.metrics.add("control_messages_skipped")
             log.debug("skipped a control message of a type that this version does not know", type=kind)
 
-    def _call(self, event: EventT[bytes], call: Call, partition: Partition, run: Run) -> None:
+    def _call(self, event: EventT[bytes], call: Call, line: bytes, partition: Partition, run: Run) -> None:
         """Let the core look at one call; alerts and failures go to the outbox."""
-        state = self._changing(call.series_id, run)
-        if state is None:
-            state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
-        if not state.positions.advance(call.src):
+        changed = self._changing(call.series_id, partition, run)
+        if changed is None:
+            fresh = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
+            changed = Changed(partition, fresh)
+        if not changed.state.positions.advance(call.src):
             self.metrics.add("duplicate_spans")
             return
-        run.changed[call.series_id] = (partition, state)
+        run.changed[call.series_id] = changed
+        clock_ms = partition.clock.ms
+
+        def apply(state: SeriesState) -> list[Alert]:
+            return step(state, call, self.rules, run.detected_at, clock_ms)
+
         try:
-            alerts = step(state, call, self.rules, run.detected_at, partition.clock.ms)
+            alerts = apply(changed.state)
         except Exception as error:
             # A bug of ours must not stop the partition, nor show the prompt that met it.
             log.error(
@@ -144,24 +170,49 @@ class Detector:
                 span_id=call.span_id,
                 error=type(error).__name__,
             )
-            self._reject(event, encode(call), f"internal error: {type(error).__name__}", run)
+            self._reject(event, line, f"internal error: {type(error).__name__}", run, call=call)
+            self._undo(changed, call)
             return
+        changed.done.append(_positioned(call.src, apply))
         self._publish(alerts, run)
+
+    def _undo(self, changed: Changed, call: Call) -> None:
+        """Make the series anew as it is without a call that failed, but for its position.
+
+        A step that raises may have come halfway: what it left would be in the baseline, and the call's id
+        among those seen, so that it could never be re-driven.
+        """
+        self._states.pop(call.series_id, None)
+        state = self._state(call.series_id)
+        if state is None:
+            state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
+        changed.done.append(_positioned(call.src))
+        for action in changed.done:
+            action(state)  # its alerts are in the outbox already
+        changed.state = state
 
     def _tick(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
         """Let time pass for the series of a partition."""
+        value = event.message.value or b""
         try:
-            tick = _decode_tick(event.message.value or b"")
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self._reject(event, event.message.value or b"", f"not a tick: {error}", run)
+            tick = _decode_tick(value)
+        except UNREADABLE as error:
+            self._reject(event, value, f"not a tick: {error}", run, stage="control")
             return
-        for owner, changed in run.changed.values():
-            if owner is partition:
-                partition.expect(changed, self.rules)
-        for series_id in partition.take(tick, event.message.offset):
-            if state := self._changing(series_id, run):
-                self._publish(advance(state, partition.clock.ms, self.rules, run.detected_at), run)
-                run.changed[series_id] = (partition, state)
+        for known in run.changed.values():
+            if known.partition is partition:
+                partition.expect(known.state, self.rules)
+        due = partition.take(tick, event.message.offset)
+        clock_ms = partition.clock.ms
+
+        def apply(state: SeriesState) -> list[Alert]:
+            return advance(state, clock_ms, self.rules, run.detected_at)
+
+        for series_id in due:
+            if changed := self._changing(series_id, partition, run):
+                run.changed[series_id] = changed
+                self._publish(apply(changed.state), run)
+                changed.done.append(apply)
         self.metrics.add("ticks")
 
     def _command(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
@@ -171,10 +222,10 @@ class Detector:
         try:
             asked = _decode_command(value)
             problem = problem_of(asked)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             problem = str(error)
         if problem:
-            self._reject(event, value, f"not a command: {problem}", run)
+            self._reject(event, value, f"not a command: {problem}", run, stage="control")
             return
         src = asked.src or Source(partition.epoch, "control", message.partition, message.offset, 0)
         home = partition_of(asked.series_id, self.settings.partitions)
@@ -186,16 +237,22 @@ class Detector:
             )
             self.metrics.add("control_messages_forwarded")
             return
-        state = self._changing(asked.series_id, run)
-        if state is None:
+        changed = self._changing(asked.series_id, partition, run)
+        if changed is None:
             self.metrics.add("commands_without_series")
             log.warning("a command names a series that has no calls", series_id=asked.series_id)
             return
-        if not state.positions.advance(src):
+        if not changed.state.positions.advance(src):
             self.metrics.add("duplicate_commands")
             return
-        run.changed[asked.series_id] = (partition, state)
-        alerts = command(state, asked, self.rules, run.detected_at, partition.clock.ms)
+        run.changed[asked.series_id] = changed
+        clock_ms = partition.clock.ms
+
+        def apply(state: SeriesState) -> list[Alert]:
+            return command(state, asked, self.rules, run.detected_at, clock_ms)
+
+        alerts = apply(changed.state)
+        changed.done.append(_positioned(src, apply))
         self.metrics.add("commands" if alerts else "commands_without_effect")
         self._publish(alerts, run)
 
@@ -204,32 +261,47 @@ class Detector:
             self.metrics.add("alerts")
             run.outbox.add(self.alerts_topic, encode(alert), key=alert.id.encode())
 
-    def _reject(self, event: EventT[bytes], body: bytes, reason: str, run: Run) -> None:
+    def _reject(
+        self,
+        event: EventT[bytes],
+        body: bytes,
+        reason: str,
+        run: Run,
+        *,
+        stage: Stage = "detect",
+        call: Call | None = None,
+    ) -> None:
         message = event.message
         self.metrics.add("dlq_messages")
-        headers = dlq.headers(message.topic, message.partition, message.offset, "detect", reason)
-        run.outbox.add(self.dlq_topic, body, headers=headers)
+        redriven = None
+        if call is not None and call.src.origin == "dlq":
+            redriven = Redriven(call.src.epoch, call.src.partition, call.src.offset, 0)
+        origin = dlq.Origin(message.topic, message.partition, message.offset, redriven=redriven)
+        spans = None if call is None else 1
+        letter = dlq.letter(origin, stage, reason, body, self.max_message_bytes, spans)
+        run.outbox.add(self.dlq_topic, letter.value, key=letter.key, headers=letter.headers)
 
-    def _calls(self, event: EventT[bytes], run: Run) -> list[Call]:
-        """The calls of one batch of spans; what cannot be read goes to the dlq."""
+    def _calls(self, event: EventT[bytes], run: Run) -> list[tuple[Call, bytes]]:
+        """The calls of one batch of spans, each with its line; what cannot be read goes to the dlq."""
         message = event.message
-        calls: list[Call] = []
+        calls: list[tuple[Call, bytes]] = []
         for line in (message.value or b"").split(b"\n"):
             try:
                 decoded = decode_line(line)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except UNREADABLE as error:
                 self._reject(event, line, f"not a line of {message.topic}: {error}", run)
                 continue
             if isinstance(decoded, Call):
-                calls.append(decoded)
+                calls.append((decoded, line))
         self.metrics.add("calls", len(calls))
         return calls
 
-    def _changing(self, series_id: str, run: Run) -> SeriesState | None:
-        """The state of a series as this run has left it so far; None where it was never seen."""
-        if series_id in run.changed:
-            return run.changed[series_id][1]
-        return self._state(series_id)
+    def _changing(self, series_id: str, partition: Partition, run: Run) -> Changed | None:
+        """A series as this run has left it so far; None where it was never seen."""
+        if known := run.changed.get(series_id):
+            return known
+        state = self._state(series_id)
+        return None if state is None else Changed(partition, state)
 
     def _state(self, series_id: str) -> SeriesState | None:
         """The state of a series: unpacked before, or packed in the table; None where it was never seen.
@@ -254,6 +326,16 @@ class Detector:
         self._states.move_to_end(series_id)
         while len(self._states) > STATES_IN_MEMORY:
             self._states.popitem(last=False)
+
+
+def _positioned(src: Source, action: Action = lambda _: []) -> Action:
+    """An action that takes its position first."""
+
+    def positioned(state: SeriesState) -> list[Alert]:
+        state.positions.advance(src)
+        return action(state)
+
+    return positioned
 
 
 def control_type(event: EventT[bytes]) -> bytes | None:

@@ -1,32 +1,70 @@
 """What could not be processed leaves as it came, with the reason beside it."""
 
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from lumina_schemas import dead_letter as header
+from lumina_schemas.dead_letter import Redriven, Stage
+
 Headers = list[tuple[str, bytes]]
 
-TOPIC = "lumina-dlq-topic"
-PARTITION = "lumina-dlq-partition"
-OFFSET = "lumina-dlq-offset"
-STAGE = "lumina-dlq-stage"
-ERROR = "lumina-dlq-error"
-SPANS = "lumina-dlq-spans"
-CUT_FROM = "lumina-dlq-cut-from"
-"""Bytes of the original, where it was larger than a message of ours may be and only its beginning is kept."""
-
-MAX_ERROR = 500
+MAX_ERROR = 300
+MAX_PROJECT = 100
+FRAMING = 120
+"""Bytes of a Kafka record and its batch beside key, value and headers, generously."""
 
 
-def headers(
-    topic: str, partition: int, offset: int, stage: str, error: str, spans: int | None = None
-) -> Headers:
-    """Where the message came from, which stage gave it up, and why (the set that Kafka Connect uses).
+@dataclass(frozen=True)
+class Origin:
+    """Where a failed message was read, and what a redrive must know of it beside its bytes."""
 
-    `spans` is how many spans of it are in the dead letter, where that is known.
+    topic: str
+    partition: int
+    offset: int
+    signal: str = ""
+    project: str | None = None
+    redriven: Redriven | None = None
+    """The dead letter that the message is, where it has been one before."""
+
+
+class Letter(NamedTuple):
+    """A dead letter as it is sent."""
+
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+def letter(
+    origin: Origin, stage: Stage, error: str, body: bytes, max_message_bytes: int, spans: int | None = None
+) -> Letter:
+    """The dead letter of a message: its bytes, which stage gave it up, why, and how it can be tried again.
+
+    `spans` is how many spans of it are in the dead letter, where that is known. A body too large for a
+    message is cut. The key brings copies of a letter (a worker that died before it committed writes it
+    again) to one partition, where whoever re-drives can tell them.
     """
-    counted = [(SPANS, str(spans).encode())] if spans is not None else []
-    return [
-        (TOPIC, topic.encode()),
-        (PARTITION, str(partition).encode()),
-        (OFFSET, str(offset).encode()),
-        (STAGE, stage.encode()),
-        (ERROR, error[:MAX_ERROR].encode("utf-8", "replace")),
-        *counted,
+    headers: Headers = [
+        (header.TOPIC, origin.topic.encode()),
+        (header.PARTITION, str(origin.partition).encode()),
+        (header.OFFSET, str(origin.offset).encode()),
+        (header.STAGE, stage.encode()),
+        (header.ERROR, error.encode("utf-8", "replace")[:MAX_ERROR].decode("utf-8", "ignore").encode()),
     ]
+    if spans is not None:
+        headers.append((header.SPANS, str(spans).encode()))
+    if origin.signal:
+        headers.append((header.SIGNAL, origin.signal.encode()))
+    if origin.project and len(origin.project) <= MAX_PROJECT:
+        headers.append((header.PROJECT, origin.project.encode("utf-8", "replace")))
+    place = origin.partition, origin.offset
+    if origin.redriven is not None:
+        headers.append((header.FAILED_AGAIN, origin.redriven.encode()))
+        place = origin.redriven.partition, origin.redriven.offset
+    room = max_message_bytes - FRAMING - sum(len(name) + len(value) + 8 for name, value in headers)
+    if len(body) > room:
+        # Somebody else's landing topic may take larger messages than ours. A dead letter that Kafka
+        # refused would end this worker, and its successor, on the same message for ever.
+        headers.append((header.CUT_FROM, str(len(body)).encode()))
+        body = body[: room - 40]
+    return Letter("{}:{}".format(*place).encode(), body, headers)

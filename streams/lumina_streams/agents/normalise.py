@@ -1,13 +1,17 @@
 """normalise: raw OTLP batches in, priced spans out, on the partition of their series."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 from faust.types import TP, EventT, StreamT
 
+from lumina_schemas.dead_letter import REDRIVEN_HEADER, REDRIVEN_STAGE_HEADER, Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
+from lumina_schemas.source import Source
 from lumina_schemas.span import Line
 from lumina_schemas.topic_facts import TopicFacts, describe
 from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
@@ -19,8 +23,9 @@ from lumina_streams.core.content.logs import normalise_logs
 from lumina_streams.core.content.memory import ContentMemory
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
 from lumina_streams.core.price.book import PriceBook
-from lumina_streams.core.span.lines import encode_line
+from lumina_streams.core.span.lines import encode_line, moved
 from lumina_streams.core.span.normalise import Landing, normalise
+from lumina_streams.core.span.rejection import Rejected
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
@@ -68,10 +73,8 @@ class Normaliser:
         outbox = Outbox()
         lines: dict[int, list[bytes]] = defaultdict(list)
         for event in run:
-            for line in self._lines(event, facts[event.message.topic].epoch, outbox):
-                # Content whose span is not known yet has no series: any partition does, the views merge it.
-                partition = partition_of(line.series_id or line.span_id, self.settings.partitions)
-                lines[partition].append(encode_line(line, self.limit))
+            for partition, line in self._lines(event, facts[event.message.topic].epoch, outbox):
+                lines[partition].append(line)
         for partition, batch in lines.items():
             for value in packed(batch, self.limit):
                 outbox.add(self.spans_topic, value, partition=partition)
@@ -79,68 +82,120 @@ class Normaliser:
         for event in run:
             self.times_ms[event.message.tp] = int((event.message.timestamp or 0) * 1000)
 
-    def _lines(self, event: EventT[bytes], epoch: str, outbox: Outbox) -> list[Line]:
-        """The lines that one landed message becomes; what fails goes to the outbox as dead letters."""
+    def _lines(self, event: EventT[bytes], epoch: str, outbox: Outbox) -> list[tuple[int, bytes]]:
+        """The lines that one landed message becomes, each with its partition; what fails goes to the outbox
+        as dead letters.
+        """
         message = event.message
-        where = (message.topic, message.partition, message.offset)
+        topic = self.topics[message.topic]
+        origin = dlq.Origin(
+            message.topic,
+            message.partition,
+            message.offset,
+            topic.signal,
+            project_of(message.headers) or topic.project,
+        )
         body = message.value or b""
+        stage: Stage = "normalise"
         self.metrics.add("otlp_messages")
         try:
-            topic = self.topics[message.topic]
-            landing = self._landing(topic, epoch, event)
-            if topic.signal == "logs":
-                contents = normalise_logs(decode_logs(body), landing)
-                return [content.line(self.memory.add(content)) for content in contents]
-            normalised = normalise(decode_traces(body), landing, self.prices, self.limit)
+            redriven, stage = redriven_of(message.headers)
+            origin = replace(origin, redriven=redriven)
+            found, rejections = self._read(topic, stage, self._landing(topic, epoch, origin), body)
+            # Content whose span is not known yet has no series: any partition does, the views merge it.
+            lines = [
+                (
+                    partition_of(line.series_id or line.span_id, self.settings.partitions),
+                    encode_line(line, self.limit),
+                )
+                for line in found
+            ]
         except Undecodable as error:
-            self._reject(outbox, where, body, str(error))
+            self._reject(outbox, dlq.letter(origin, stage, str(error), body, self.settings.max_message_bytes))
             return []
         except Exception as error:
             # A bug of ours must not stop the partition. An error's text may quote a prompt: its type only.
+            reason = f"internal error: {type(error).__name__}"
             log.error(
-                "normalise failed on a message; it is kept in the dlq", at=where, error=type(error).__name__
+                "normalise failed on a message; it is kept in the dlq",
+                at=(message.topic, message.partition, message.offset),
+                error=type(error).__name__,
             )
-            self._reject(outbox, where, body, f"internal error: {type(error).__name__}")
+            self._reject(outbox, dlq.letter(origin, stage, reason, body, self.settings.max_message_bytes))
             return []
-        for rejected in normalised.rejected:
+        for rejected in rejections:
             self.metrics.add("rejected_spans", rejected.spans)
-            self._reject(outbox, where, rejected.body, rejected.reason, rejected.spans)
-        self.metrics.add("spans", len(normalised.spans))
-        return [self.memory.joined(span) for span in normalised.spans]
+            letter = dlq.letter(
+                origin,
+                stage,
+                rejected.reason,
+                rejected.body,
+                self.settings.max_message_bytes,
+                rejected.spans,
+            )
+            self._reject(outbox, letter)
+        return lines
 
-    def _landing(self, topic: LandingTopic, epoch: str, event: EventT[bytes]) -> Landing:
-        message = event.message
+    def _read(
+        self, topic: LandingTopic, stage: Stage, landing: Landing, body: bytes
+    ) -> tuple[Sequence[Line], list[Rejected]]:
+        """The records in a body, and what of it cannot be one."""
+        if stage == "detect":
+            position = Source(landing.epoch, landing.origin, landing.partition, landing.offset, 0)
+            return [moved(body, position)], []
+        if topic.signal == "logs":
+            contents = normalise_logs(decode_logs(body), landing)
+            return [content.line(self.memory.add(content)) for content in contents], []
+        normalised = normalise(decode_traces(body), landing, self.prices, self.limit)
+        self.metrics.add("spans", len(normalised.spans))
+        return [self.memory.joined(span) for span in normalised.spans], normalised.rejected
+
+    def _landing(self, topic: LandingTopic, epoch: str, origin: dlq.Origin) -> Landing:
+        """The position that spans carry: the message's, or that of the dead letter that it is."""
+        if origin.redriven is not None:
+            self.metrics.add("redriven_messages")
+            letter = origin.redriven
+            return Landing(letter.epoch, "dlq", letter.partition, letter.offset, origin.project)
         return Landing(
             epoch=epoch,
             origin="otlp" if topic.signal == "traces" else "otlp-logs",
-            partition=message.partition,
-            offset=message.offset,
-            project=project_of(message.headers) or topic.project,
+            partition=origin.partition,
+            offset=origin.offset,
+            project=origin.project,
         )
 
-    def _reject(
-        self,
-        outbox: Outbox,
-        where: tuple[str, int, int],
-        body: bytes,
-        reason: str,
-        spans: int | None = None,
-    ) -> None:
+    def _reject(self, outbox: Outbox, letter: dlq.Letter) -> None:
         self.metrics.add("dlq_messages")
-        headers = dlq.headers(*where, "normalise", reason, spans)
-        if len(body) > self.limit:
-            # Somebody else's landing topic may take larger messages than ours. A dead letter that Kafka
-            # refused would end this worker, and its successor, on the same message for ever.
-            headers.append((dlq.CUT_FROM, str(len(body)).encode()))
-            body = body[: self.limit]
-        outbox.add(self.dlq_topic, body, headers=headers)
+        outbox.add(self.dlq_topic, letter.value, key=letter.key, headers=letter.headers)
+
+
+def redriven_of(headers: object) -> tuple[Redriven | None, Stage]:
+    """Which dead letter a landed message is, if any, and whose input its body is.
+
+    Raises Undecodable where the headers say something else: whoever can write to the topic can write those.
+    """
+    redriven: Redriven | None = None
+    stage: Stage = "normalise"
+    for name, value in headers or ():  # type: ignore[attr-defined]
+        if name == REDRIVEN_HEADER:
+            try:
+                redriven = Redriven.parse(bytes(value or b""))
+            except ValueError as error:
+                raise Undecodable(f"The header {name} cannot be read: {error}.") from error
+        elif name == REDRIVEN_STAGE_HEADER:
+            if value not in (b"normalise", b"detect"):
+                raise Undecodable(f"The header {name} names no stage.")
+            stage = "detect" if value == b"detect" else "normalise"
+    if redriven is None and stage == "detect":
+        raise Undecodable(f"The header {REDRIVEN_STAGE_HEADER} stands without {REDRIVEN_HEADER}.")
+    return redriven, stage
 
 
 def project_of(headers: object) -> str | None:
     """The project that the gateway stamped on a landed message."""
     for name, value in headers or ():  # type: ignore[attr-defined]
         if name == PROJECT_HEADER:
-            return bytes(value).decode("utf-8", "replace") or None
+            return bytes(value or b"").decode("utf-8", "replace") or None
     return None
 
 

@@ -57,13 +57,14 @@ class Router:
         try:
             command = _decode(value)
             problem = problem_of(command)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             problem = str(error)
         if problem:
             self.metrics.add("dlq_messages")
-            reason = f"not a command: {problem}"
-            headers = dlq.headers(message.topic, message.partition, message.offset, "router", reason)
-            outbox.add(self.settings.topic(DLQ), value, headers=headers)
+            origin = dlq.Origin(message.topic, message.partition, message.offset)
+            limit = self.settings.max_message_bytes
+            letter = dlq.letter(origin, "control", f"not a command: {problem}", value, limit)
+            outbox.add(self.settings.topic(DLQ), letter.value, key=letter.key, headers=letter.headers)
             return
         fields = {name: getattr(command, name) for name in Command.__struct_fields__}
         src = Source(self._epoch, "control", message.partition, message.offset, 0)

@@ -98,6 +98,34 @@ def test_the_same_position_again_changes_nothing(store: Store) -> None:
     assert names(store) == ["from 3"]
 
 
+@pytest.mark.parametrize("epoch", ["0" * 32, "f" * 32])  # below and above that of the landing topic
+def test_a_span_that_comes_back_from_the_dead_letters_is_one_row(tmp_path: Path, epoch: str) -> None:
+    """Accepted before or not, re-driven once or thrice, from one letter or two: a rebuild agrees."""
+    log = Log()
+
+    def letter(number: int, offset: int) -> Span:
+        return span(number, src=Source(epoch, "dlq", 3, offset, 0), name=f"letter {offset}")
+
+    accepted, refused = sighted(1, 7), letter(2, 41)
+    records = [
+        log.spans([accepted]),
+        log.spans([letter(1, 50), refused]),
+        log.spans([refused, letter(1, 40), letter(2, 60)], partition=1),
+        log.spans([letter(1, 50), refused]),
+    ]
+    rows = []
+    for number, order in enumerate(([0, 1, 2, 3], [2, 0, 1, 3], [0, 1, 3, 2])):
+        for whole in (False, True):
+            store = Store.open(tmp_path / f"{number}-{whole}.duckdb")
+            chosen = [records[index] for index in order]
+            for batch in [chosen] if whole else [[record] for record in chosen]:
+                apply(store, *batch)
+            assert names(store) == ["letter 40" if epoch < EPOCH else "from 7", "letter 41"]
+            rows.append(every_row(store))
+            store.close()
+    assert all(each == rows[0] for each in rows)
+
+
 @pytest.mark.parametrize("change", [{"project": "bank"}, {"trace_id": "a" * 32}])
 def test_equal_span_ids_of_other_traces_and_projects_are_other_spans(
     store: Store, change: dict[str, str]

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 import time
-from pathlib import Path
 
 from e2e.stack import Process, eventually
 from faults.arena import Arena
@@ -22,7 +21,6 @@ def spawned(arena: Arena, point: str, broken: str, **more: str) -> Process:
     return arena.stack.spawn(
         "stream",
         "faults.entry.points",
-        PYTHONPATH=str(Path(__file__).parents[2]),
         FAULT_POINT=point,
         FAULT_BREAK=broken,
         FAULT_MARK=str(arena.folder / "happened"),

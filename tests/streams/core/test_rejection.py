@@ -107,3 +107,23 @@ def test_a_span_larger_than_the_limit_is_shortened() -> None:
     assert [each.spans for each in rejected] == [1, 1, 1]
     assert all(len(each.body) <= LIMIT for each in rejected)
     assert [place[4] for place in read(rejected)] == ["span 1", "span 2", "span 3"]
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=12))
+def test_a_span_keeps_its_ordinal_whichever_of_its_neighbours_are_refused(
+    spans: list[tuple[bool, int]],
+) -> None:
+    """A version that understands one more span replays a message without taking one span for another."""
+    request = ExportTraceServiceRequest()
+    group = request.resource_spans.add().scope_spans.add()
+    for number, (valid, end) in enumerate(spans, 1):
+        span = group.spans.add(name=f"span {number}", end_time_unix_nano=end)
+        span.trace_id = b"t" * 16 if valid else b"short"
+        span.span_id = number.to_bytes(8, "big")
+    mended = ExportTraceServiceRequest.FromString(request.SerializeToString())
+    for span in mended.resource_spans[0].scope_spans[0].spans if spans else ():
+        span.trace_id = b"t" * 16
+    some = {span.name: span.src for span in normalise(request, LANDING, PriceBook()).spans}
+    every = {span.name: span.src for span in normalise(mended, LANDING, PriceBook()).spans}
+    assert len(every) == len(spans)
+    assert some.items() <= every.items()

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError, SpanEvent
+from lumina_streams.core.otlp import Undecodable
 
 MARKER = "…[truncated {} chars]"
 SHORTEST = 256
@@ -20,12 +22,22 @@ KEPT_NAMES = 50
 Line = TypeVar("Line", bound=Span | Content)
 
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Span | Content).decode
 
 
 def encode_line(line: Line, limit: int) -> bytes:
     """The line as JSON without a newline, at most `limit` bytes."""
     encoded = _encode(line)
     return encoded if len(encoded) <= limit else _encode(fit(line, limit))
+
+
+def moved(line: bytes, src: Source) -> Span | Content:
+    """The record of an encoded line, under another position. Raises Undecodable where it is none."""
+    try:
+        record: Span | Content = _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Undecodable(f"not a line of spans: {error}") from error
+    return replace(record, src=src)
 
 
 def fit(line: Line, limit: int) -> Line:

@@ -5,7 +5,7 @@ and compared (`duplicates`), then each becomes a `Span` with its series and its 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import tool_calls_of
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import plain
-from lumina_streams.core.span.draft import ENTRIES, Context, Draft, draft_of
+from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
 from lumina_streams.core.span.duplicates import mark_duplicates
 from lumina_streams.core.span.endpoint import endpoint_of
 from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
@@ -65,20 +65,26 @@ def normalise(
     """
     drafts: list[Draft] = []
     rejections = Rejections(limit)
+    refused: list[tuple[int, str, int]] = []
     for index, (context, resource_spans, scope_spans, span) in enumerate(_spans(request, landing)):
         trace_id, span_id = span.trace_id, span.span_id
         if len(trace_id) != 16 or len(span_id) != 8 or trace_id == _ZERO_TRACE or span_id == _ZERO_SPAN:
             rejections.add(INVALID_IDS, resource_spans, scope_spans, span)
+            refused.append(_place(span, index))
             continue
         try:
             drafts.append(draft_of(span, context, index))
         except Exception as error:  # one span must never take its neighbours with it
             rejections.add(f"not understood: {type(error).__name__}", resource_spans, scope_spans, span)
+            refused.append(_place(span, index))
     drafts.sort(key=_canonical)
     mark_duplicates(drafts)
     routes = _routes(drafts)
     return Normalised(
-        [_span(draft, ordinal, landing, prices, routes) for ordinal, draft in enumerate(drafts)],
+        [
+            _span(draft, ordinal, landing, prices, routes)
+            for ordinal, draft in zip(_ordinals(drafts, refused), drafts, strict=True)
+        ],
         rejections.all(),
     )
 
@@ -118,6 +124,24 @@ def _project(given: str | None, named: Any) -> str:
 
 def _canonical(draft: Draft) -> tuple[int, str, int]:
     return draft.end_ns, draft.span_id, draft.index
+
+
+def _place(span: Any, index: int) -> tuple[int, str, int]:
+    """Canonical place of a span of which there is no draft."""
+    end_ns = max(span.start_time_unix_nano, span.end_time_unix_nano)
+    return min(end_ns, MAX_NS), span.span_id.hex(), index
+
+
+def _ordinals(drafts: list[Draft], refused: list[tuple[int, str, int]]) -> Iterable[int]:
+    """Ranks of the drafts among all spans of the message.
+
+    Refused ones count too: a version that understands one more span must not move its neighbours, or a
+    replay across an upgrade would take one of them for another.
+    """
+    if not refused:
+        return range(len(drafts))
+    ranks = {index: rank for rank, (_, _, index) in enumerate(sorted([*refused, *map(_canonical, drafts)]))}
+    return [ranks[draft.index] for draft in drafts]
 
 
 def _routes(drafts: list[Draft]) -> dict[tuple[str, str], str]:
