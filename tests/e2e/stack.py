@@ -86,11 +86,12 @@ class Stack:
 
     async def start(self, *names: str) -> list[Process]:
         """Start processes side by side (gateway, stream, api) and wait until all are ready."""
-        started = [self._spawn(name) for name in names]
+        started = [self.spawn(name) for name in names]
         await asyncio.gather(*(process.ready() for process in started))
         return started
 
-    def _spawn(self, name: str) -> Process:
+    def spawn(self, name: str) -> Process:
+        """Start a process, ready or not."""
         env = dict(self.env)
         if name == "gateway":
             process = Process(name, "lumina_api.gateway", f"{self.otlp}/ready", env, self.logs)

@@ -1,6 +1,6 @@
 """All attacks, by what they hit. Importing this package registers them."""
 
 from faults.attack import ATTACKS
-from faults.attacks import stream
+from faults.attacks import stream, views
 
-__all__ = ["ATTACKS", "stream"]
+__all__ = ["ATTACKS", "stream", "views"]
