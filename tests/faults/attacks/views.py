@@ -173,7 +173,7 @@ async def views_kill_9(arena: Arena) -> Outcome:
     rng = random.Random(21)
     path = arena.settings.data_dir / "views.duckdb"
     wal = path.with_name(path.name + ".wal")
-    kills, messages = (20, 400) if arena.thorough else (4, 90)
+    kills, messages = (12, 220) if arena.thorough else (4, 90)
     (api,) = await arena.stack.start("api")
     lines = Lines(arena, 21)
     writing = asyncio.create_task(lines.write(messages, pause_s=0.02))
