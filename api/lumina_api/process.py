@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
 from typing import Any
 
 import structlog
@@ -22,6 +23,10 @@ GRACE_S = 5
 class Server(uvicorn.Server):
     """Uvicorn raises the signal again once it has stopped, before anything else could be closed."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.stopping = asyncio.Event()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on SIGINT and SIGTERM, and only that."""
@@ -29,6 +34,11 @@ class Server(uvicorn.Server):
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
         yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop, and let others stop at the same time: each has the whole grace, not one after the other."""
+        super().handle_exit(sig, frame)
+        self.stopping.set()
 
 
 def run(name: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:

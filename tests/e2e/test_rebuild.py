@@ -1,23 +1,9 @@
 """Views that were deleted come back from the log, row by row the same."""
 
-from pathlib import Path
-
-import duckdb
-
 from e2e.stack import Stack, eventually
+from faults.rows import rows
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import SETTLE_S, verdict
-
-
-def rows(path: Path) -> list[tuple[object, ...]]:
-    """Every row of every view in the file, sorted."""
-    with duckdb.connect(str(path), read_only=True) as database:
-        found: list[tuple[object, ...]] = []
-        for (table,) in database.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_type = 'BASE TABLE' ORDER BY 1"
-        ).fetchall():
-            found.extend((table, *row) for row in database.table(table).fetchall())
-        return sorted(found, key=repr)
 
 
 async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:

@@ -8,15 +8,16 @@ CHUNK = 65_536
 
 
 class Proxy:
-    """Forwards connections to `target`. Each fault may be switched on and off while connections are open.
+    """Forwards connections to a port of `host`. Faults may be switched on and off while connections are open.
 
     `delay_s` is added to everything that passes, in each direction; `deaf` takes connections and data and
     passes nothing on; `refuse` cuts every connection and takes no new ones.
     """
 
-    def __init__(self, target: int, port: int = 0) -> None:
+    def __init__(self, target: int, port: int = 0, host: str = "127.0.0.1") -> None:
         self.target = target
         self.port = port
+        self._host = host
         self.delay_s = 0.0
         self._hearing = asyncio.Event()
         self._hearing.set()
@@ -56,7 +57,7 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", self.target)
+            onward_reader, onward_writer = await asyncio.open_connection(self._host, self.target)
         except OSError:
             writer.transport.abort()
             return

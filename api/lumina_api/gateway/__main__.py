@@ -1,5 +1,7 @@
 """The gateway process: `python -m lumina_api.gateway`. Settings come from the environment."""
 
+import asyncio
+
 import structlog
 import uvicorn
 
@@ -36,10 +38,17 @@ async def serve(settings: Settings) -> None:
     await sink.start()
     await grpc_server.start()
     log.info("gateway listens", http=settings.otlp_http_port, grpc=settings.otlp_grpc_port)
+
+    async def stop_grpc() -> None:
+        await server.stopping.wait()
+        await grpc_server.stop(GRACE_S)
+
+    stopping = asyncio.create_task(stop_grpc(), name="gateway-stop-grpc")
     try:
         await server.serve()
     finally:
-        await grpc_server.stop(GRACE_S)
+        server.stopping.set()
+        await stopping
         await sink.stop()
         doorway.close()
 

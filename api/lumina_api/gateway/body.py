@@ -5,12 +5,16 @@ import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from lumina_api.gateway.budget import Hold
 from lumina_api.gateway.refusal import Code, Refusal, body_too_large, invalid, unavailable
 
 Receive = Callable[[], Any]
 
 READ_DEADLINE_S = 30.0
 """A client that sends slower than this holds memory of others."""
+
+COUNT_ON_S = 1.0
+"""How long a compressed body that finds no room is still counted, to see whether any room would do."""
 
 STEP = 1024 * 1024
 """Bytes decompressed before others have a turn."""
@@ -22,14 +26,16 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-async def read_body(receive: Receive, encoding: str, limit: int, take: Callable[[int], None]) -> bytes:
+async def read_body(receive: Receive, encoding: str, limit: int, hold: Hold) -> bytes:
     """The decompressed body of an ASGI request.
 
-    `take` is told each number of bytes before they are kept. Raises Disconnected; Refusal 413 beyond `limit`,
-    400 for damaged or incomplete compression, 415 for an unknown one, 503 where the client is too slow.
+    `hold` takes each number of bytes before they are kept. Raises Disconnected; Refusal 413 beyond `limit`,
+    400 for damaged or incomplete compression, 415 for an unknown one, 503 where there is no room for it now
+    or the client is too slow.
     """
     pieces = _received(receive)
-    if encoding not in ("", "identity"):
+    compressed = encoding not in ("", "identity")
+    if compressed:
         if encoding not in _WINDOW_BITS:
             raise Refusal(
                 415,
@@ -39,16 +45,31 @@ async def read_body(receive: Receive, encoding: str, limit: int, take: Callable[
         pieces = _inflated(pieces, _WINDOW_BITS[encoding])
     kept: list[bytes] = []
     size = 0
+    no_room: Refusal | None = None
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
+        async with asyncio.timeout(READ_DEADLINE_S) as deadline:
             async for piece in pieces:
                 size += len(piece)
                 if size > limit:
                     raise body_too_large(limit)
-                take(len(piece))
-                kept.append(piece)
+                if no_room:
+                    continue
+                try:
+                    hold.take(len(piece))
+                except Refusal as refusal:
+                    if not compressed:
+                        raise
+                    # A bomb takes all the room that there is. Told to come again, it would, for ever.
+                    no_room = refusal
+                    kept.clear()
+                    hold.give_back()
+                    deadline.reschedule(asyncio.get_running_loop().time() + COUNT_ON_S)
+                else:
+                    kept.append(piece)
     except TimeoutError as error:
-        raise unavailable(f"The request did not arrive within {READ_DEADLINE_S:.0f} s.") from error
+        raise no_room or unavailable(f"The request did not arrive within {READ_DEADLINE_S:.0f} s.") from error
+    if no_room:
+        raise no_room
     return kept[0] if len(kept) == 1 else b"".join(kept)
 
 

@@ -39,6 +39,10 @@ class Hold:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give all of it back before the block ends."""
         self._budget.give_back(self._size)
         self._size = 0
 

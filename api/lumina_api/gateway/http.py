@@ -67,7 +67,7 @@ class Endpoint:
             self._doorway.sink.check()
         with self._doorway.hold() as hold:
             compression = headers.get(b"content-encoding", "").strip().lower()
-            body = await read_body(receive, compression, self._doorway.settings.max_body_bytes, hold.take)
+            body = await read_body(receive, compression, self._doorway.settings.max_body_bytes, hold)
             intake = await self._doorway.take(self._signal, encoding, body, headers.get(b"x-lumina-project"))
         return success(encoding, intake.rejected, intake.problem)
 

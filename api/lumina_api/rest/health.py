@@ -6,6 +6,7 @@ from lumina_api.rest.answer import answer
 from lumina_api.rest.doors import AnyViews, no_parameters
 from lumina_api.rest.models import Health, Readiness
 from lumina_api.views import Views
+from lumina_api.views.trouble import Cause
 
 router = APIRouter(tags=["health"], dependencies=[Depends(no_parameters)])
 
@@ -38,7 +39,7 @@ async def health() -> Response:
 
 @router.get("/ready", response_model=Readiness, responses={503: {"model": Readiness}})
 async def ready(views: AnyViews) -> Response:
-    """200 once the views show all that lay in the log at the start; before, and while Kafka is away, 503."""
+    """200 once the views show all that lay in the log at the start; before, or stopped: 503."""
     reasons = views.progress.reasons
     body = answer(
         {
@@ -89,6 +90,24 @@ def _metrics(views: Views) -> str:
         "gauge",
         "Records not yet applied",
         {f'{{topic="{topic.name}"}}': topic.lag for topic in views.progress.topics.values()},
+    )
+    metric(
+        "lumina_views_replayed_ratio",
+        "gauge",
+        "Share applied of what lay there at the start, 0 to 1",
+        {f'{{topic="{topic.name}"}}': topic.replayed for topic in views.progress.topics.values()},
+    )
+    metric(
+        "lumina_views_stopped",
+        "gauge",
+        "1 while the views stand still, by cause; /ready says what to do",
+        {f'{{cause="{cause}"}}': float(cause is views.progress.cause) for cause in Cause},
+    )
+    metric(
+        "lumina_views_stops_total",
+        "counter",
+        "How often the views were stopped, by cause",
+        {f'{{cause="{cause}"}}': views.progress.stops[cause] for cause in Cause},
     )
     metric("lumina_views_ready", "gauge", "1 when ready", {"": float(views.ready)})
     return "\n".join(lines) + "\n"

@@ -1,5 +1,7 @@
 """The views' DuckDB file: opened, locked, and put aside when it cannot be used. The log rebuilds it."""
 
+import contextlib
+import errno
 import fcntl
 import os
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from typing import IO
 import duckdb
 import structlog
 
+from lumina_api.views.trouble import Cause, disk_full, is_full
 from lumina_schemas.views import part, version
 
 log = structlog.get_logger(__name__)
@@ -34,6 +37,10 @@ _SIDE = (".wal",)
 
 class Unusable(RuntimeError):
     """The file cannot be opened now, and it is not the file's fault: locked, no rights, disk full."""
+
+    def __init__(self, text: str, cause: Cause = Cause.FILE) -> None:
+        super().__init__(text)
+        self.cause = cause
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,11 @@ def open_file(path: Path) -> ViewsFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = _lock(path)
     except OSError as error:
+        if is_full(error):
+            raise Unusable(disk_full(path), Cause.DISK_FULL) from error
         raise Unusable(
-            f"The views' file {path} cannot be used: {error}. Check its folder's rights and free space."
+            f"The views' file {path} cannot be used: {error}. Check its folder and your rights there, "
+            "or name another file with LUMINA_VIEWS_PATH."
         ) from error
     try:
         return ViewsFile(path, _open(path), lock)
@@ -109,14 +119,21 @@ def _lock(path: Path) -> IO[str]:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
         lock.close()
-        raise Unusable(
-            f"The views' file {path} is in use by another process (pid {holder}). "
-            "Stop that process, or give this one its own file with LUMINA_VIEWS_PATH."
-        ) from None
+        raise Unusable(_in_use(path, f" (pid {holder})"), Cause.FILE_IN_USE) from None
+    except OSError:
+        lock.close()
+        raise
     lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+    with contextlib.suppress(OSError):  # a full disk has no room for it: whoever is locked out reads less
+        os.write(lock.fileno(), str(os.getpid()).encode())
     return lock
+
+
+def _in_use(path: Path, who: str = "") -> str:
+    return (
+        f"The views' file {path} is in use by another process{who}. Stop that process, or give this one "
+        "its own file with LUMINA_VIEWS_PATH; the views go on by themselves once the file is free."
+    )
 
 
 def _open(path: Path) -> duckdb.DuckDBPyConnection:
@@ -124,20 +141,29 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         raise Unusable(f"The views' file {path} may not be read and written by this user. Change its rights.")
     if path.exists() and not path.is_file():
         raise Unusable(f"{path} is no file. Move it away, or name another file with LUMINA_VIEWS_PATH.")
-    for reason in (None, "retry"):
+    fresh = not path.exists()
+    for attempt in (1, 2):
         try:
             connection = _attach(path)
         except duckdb.Error as error:
-            if _is_passing(error):
-                raise Unusable(f"The views' file {path} cannot be opened: {error}") from error
-            if reason is not None:
+            if passing := _passing(path, error):
+                if fresh:
+                    path.unlink(missing_ok=True)  # what was begun of it would look like a damaged file
+                raise passing from error
+            if attempt == 2:
                 raise
             put_aside(path, f"cannot be opened: {error}")
             continue
-        found = _version(connection)
-        if found in (version(), None):
+        try:
+            found = _version(connection)
             if found is None:
                 _create(connection)
+        except BaseException as error:
+            connection.close()  # or its instance keeps the file from the next attempt
+            if isinstance(error, duckdb.Error) and (passing := _passing(path, error)):
+                raise passing from error
+            raise
+        if found in (version(), None):
             return connection
         connection.close()
         put_aside(path, f"has schema {found}, this release has {version()}")
@@ -189,6 +215,23 @@ def _create(connection: duckdb.DuckDBPyConnection) -> None:
     connection.commit()
 
 
-def _is_passing(error: duckdb.Error) -> bool:
+# What the system says where neither the file nor Lumina is to blame: to put the file aside would not help.
+_SYSTEM = tuple(
+    os.strerror(number).lower()
+    for number in (
+        *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE),
+    )
+)
+
+
+def _passing(path: Path, error: duckdb.Error) -> Unusable | None:
+    """What to raise where opening the file failed for something that passes or that somebody can mend."""
     text = str(error).lower()
-    return any(sign in text for sign in ("no space left", "could not set lock", "permission denied"))
+    if is_full(error):
+        return Unusable(disk_full(path), Cause.DISK_FULL)
+    if "could not set lock" in text:
+        return Unusable(f"{_in_use(path)} DuckDB says: {error}", Cause.FILE_IN_USE)
+    if isinstance(error, duckdb.OutOfMemoryException) or any(said in text for said in _SYSTEM):
+        return Unusable(f"The views' file {path} cannot be opened: {error}. Trying again.")
+    return None

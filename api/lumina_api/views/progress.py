@@ -1,6 +1,12 @@
 """How far the views are: what has been replayed, what lags, and what keeps them from being ready."""
 
+from collections import Counter
 from dataclasses import dataclass, field
+
+from lumina_api.views.trouble import Cause
+
+# A small batch may fit what a full disk has left. So many in a row show that there is room again.
+GOOD_BATCHES = 10
 
 
 @dataclass
@@ -58,23 +64,47 @@ class Progress:
     """Whether the end seen at the start has been reached."""
     trouble: str = "The views are starting."
     """What keeps the reader from its work, and what to do; empty when nothing does."""
+    cause: Cause | None = Cause.STARTING
+    """The kind of that trouble."""
+    stops: Counter[Cause] = field(default_factory=Counter)
+    """How often each cause stopped the views."""
+    _good: int = 0
+
+    def attached(self) -> None:
+        """The reader is at the log, at its stored positions."""
+        self.following, self._good = True, 0
+        self.settle()
+        if self.caught_up or not (self.cause and self.cause.outlasts_attaching):
+            self.untroubled()
+
+    def untroubled(self) -> None:
+        """Nothing keeps the reader from its work."""
+        self.trouble, self.cause = "", None
 
     def applied(self, positions: dict[tuple[str, int], int]) -> None:
         """Note what one batch has moved on."""
+        self._good += 1
         for (topic, number), next_offset in positions.items():
             partition = self.topics[topic].partitions[number]
             partition.next = next_offset
             partition.end = max(partition.end, next_offset)
         self.settle()
+        if self.cause and self.cause.outlasts_attaching and (self.caught_up or self._good >= GOOD_BATCHES):
+            self.untroubled()
 
     def settle(self) -> None:
         """See whether the end of the start has been reached. It stays so until the reader starts anew."""
         if self.following and not any(topic.behind for topic in self.topics.values()):
             self.caught_up = True
 
-    def stopped(self, trouble: str) -> None:
+    def troubled(self, cause: Cause, trouble: str) -> None:
+        """Something keeps the reader from its work; it still has its log."""
+        self.stops[cause] += cause is not self.cause
+        self.cause, self.trouble = cause, trouble
+
+    def stopped(self, cause: Cause, trouble: str) -> None:
         """The reader lost its log or its file, and will try again."""
-        self.trouble = trouble
+        self.troubled(cause, trouble)
         self.following = self.caught_up = False
 
     @property

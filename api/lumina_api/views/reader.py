@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from lumina_api.views.batch import LogRecord
 from lumina_api.views.progress import PartitionProgress, Progress, TopicProgress
 from lumina_api.views.store import Position
+from lumina_api.views.trouble import Cause
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topic_facts import TopicFacts, describe
@@ -75,9 +76,7 @@ class Reader:
         attached({self._names[name]: fact.epoch for name, fact in facts.items()})
         async with self._consumer(facts) as consumer:
             await self._seek(consumer, facts, positions)
-            self._progress.following = True
-            self._progress.trouble = ""
-            self._progress.settle()
+            self._progress.attached()
             look = asyncio.create_task(self._look(consumer, facts))
             try:
                 while True:
@@ -181,9 +180,10 @@ class Reader:
             except (KafkaError, OSError, TimeoutError) as error:
                 if not self._progress.trouble:
                     log.warning("kafka is away, the views stand still", error=repr(error))
-                self._progress.trouble = away(self._options, error)
+                self._progress.troubled(Cause.KAFKA, away(self._options, error))
                 continue
-            self._progress.trouble = ""
+            if self._progress.cause is Cause.KAFKA:
+                self._progress.untroubled()
             for tp, end in ends.items():
                 self._progress.topics[self._names[tp.topic]].partitions[tp.partition].end = end
             if now != facts:

@@ -1,6 +1,7 @@
 """The views as one running thing: the file, the reader that follows the log into it, and its cursors."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from lumina_api.views.file import Unusable, is_corruption, put_aside
 from lumina_api.views.progress import Progress
 from lumina_api.views.reader import LogChanged, Reader, away
 from lumina_api.views.store import Applied, Store
+from lumina_api.views.trouble import Cause, disk_full, is_full
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
@@ -23,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 RETRY_S = 2.0
 FIRST_RETRY_S = 0.2
+
+# The same trouble is told again after this time: a log that tells of a full disk must not fill it.
+TELL_AGAIN_S = 60.0
 
 # DuckDB's inner errors do not always say that the file is damaged; so many in a row are taken to mean it.
 INNER_ERRORS = 3
@@ -44,6 +49,8 @@ class Views:
         self._store: Store | None = None
         self._damage: str | None = None
         self._inner_errors = 0
+        self._wait_s = FIRST_RETRY_S
+        self._told: tuple[str, float] | None = None
         self.applied = Applied()
         self._epochs: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
@@ -82,43 +89,58 @@ class Views:
             if is_corruption(error):
                 self._damage = str(error)
                 raise ViewsAway("The views' file is damaged; it is being rebuilt from the log.") from error
+            if is_full(error):
+                raise ViewsAway(disk_full(self.path)) from error
+            if "invalidated" in str(error):  # DuckDB takes nothing more until the file is opened anew
+                raise ViewsAway("The views are being opened anew.") from error
             raise
 
     async def _run(self) -> None:
-        wait_s = FIRST_RETRY_S
         while True:
             try:
                 await self._follow()
             except Unusable as error:
-                trouble = str(error)
+                self._stop(error.cause, str(error), error)
             except LogChanged as error:
-                trouble = str(error)
-            except (KafkaError, OSError, TimeoutError) as error:
-                trouble = away(client_options(self._settings), error)
+                self._stop(Cause.LOG, str(error), error)
+            except (KafkaError, TimeoutError) as error:
+                self._stop(Cause.KAFKA, away(client_options(self._settings), error), error)
             except duckdb.Error as error:
-                if is_corruption(error) or isinstance(
-                    error, duckdb.FatalException | duckdb.InternalException
-                ):
-                    self._damage = str(error)
-                trouble = f"The views' file {self.path} could not be written: {error}. Trying again."
+                self._stop(*self._judged(error), error)
+            except OSError as error:
+                if is_full(error):
+                    self._stop(Cause.DISK_FULL, disk_full(self.path), error)
+                else:
+                    self._stop(Cause.KAFKA, away(client_options(self._settings), error), error)
             except Exception as error:
                 log.exception("the views' reader failed")
                 trouble = f"The views' reader failed ({error!r}) and starts anew; its log says more."
-            if self.progress.following:
-                wait_s = FIRST_RETRY_S
-            if trouble != self.progress.trouble:
-                log.warning("the views stand still", why=trouble)
-            self.progress.stopped(trouble)
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, RETRY_S)
+                self._stop(Cause.READER, trouble, error)
+            await asyncio.sleep(self._wait_s)
+            self._wait_s = min(self._wait_s * 2, RETRY_S)
 
-    def _judge(self, error: duckdb.Error) -> None:
-        """Decide whether the file is damaged, which has it rebuilt."""
+    def _stop(self, cause: Cause, trouble: str, error: Exception) -> None:
+        """Say what keeps the views: in /ready, in the metrics, and once in the log."""
+        if self._told is None or self._told[0] != trouble or time.monotonic() - self._told[1] > TELL_AGAIN_S:
+            self._told = trouble, time.monotonic()
+            of_file = cause in (Cause.DISK_FULL, Cause.FILE, Cause.FILE_IN_USE)
+            tell = log.error if of_file else log.warning
+            tell("the views stand still", why=trouble, **({"error": str(error)} if of_file else {}))
+        self.progress.stopped(cause, trouble)
+
+    def _judged(self, error: duckdb.Error) -> tuple[Cause, str]:
+        """Whether an error of DuckDB is the machine's, or means that the file is damaged."""
+        if is_full(error):
+            return Cause.DISK_FULL, disk_full(self.path)
         inner = isinstance(error, duckdb.FatalException | duckdb.InternalException)
         self._inner_errors = self._inner_errors + 1 if inner else 0
         if is_corruption(error) or self._inner_errors >= INNER_ERRORS:
             self._damage = str(error)
             self._inner_errors = 0
+        return Cause.FILE, (
+            f"The views' file {self.path} could not be written: {error}. Nothing is lost while the log on "
+            "Kafka keeps it. Trying again."
+        )
 
     async def _follow(self) -> None:
         store = await self._write(self._open)
@@ -128,13 +150,20 @@ class Views:
 
     def _attached(self, epochs: dict[str, str]) -> None:
         self._epochs = epochs
+        if self.progress.cause is None or not self.progress.cause.outlasts_attaching:
+            self._wait_s = FIRST_RETRY_S
 
     async def _apply(self, records: list[LogRecord]) -> dict[tuple[str, int], int]:
-        return await self._write(lambda: self._apply_now(records))
+        positions = await self._write(lambda: self._apply_now(records))
+        self._wait_s = FIRST_RETRY_S
+        if self._told is not None and not self.progress.trouble:
+            self._told = None
+            log.info("the views go on")
+        return positions
 
     def _apply_now(self, records: list[LogRecord]) -> dict[tuple[str, int], int]:
         if self._store is None or self._damage is not None:
-            raise LogChanged(f"The views' file is damaged and is being rebuilt: {self._damage}")
+            raise Unusable(f"The views' file is damaged and is being rebuilt from the log: {self._damage}")
         batch = batch_of(records)
         self._store.apply(batch, self._epochs)
         self._inner_errors = 0
@@ -146,6 +175,8 @@ class Views:
             self._close()
             put_aside(self.path, self._damage)
             self._damage = None
+        if self._store is not None and not self._store.usable:
+            self._close()
         if self._store is None:
             self._store = Store.open(self.path, self.applied)
         return self._store

@@ -102,6 +102,15 @@ class Store:
                     self._reading.discard(cursor)
                     self._no_reader.notify_all()
 
+    @property
+    def usable(self) -> bool:
+        """Whether the file still answers: after a checkpoint that failed DuckDB wants it opened anew."""
+        try:
+            self.positions()
+        except duckdb.Error:
+            return False
+        return True
+
     def positions(self) -> dict[tuple[str, int], Position]:
         """What was applied, by (topic, partition)."""
         rows = self._connection.execute(part("positions")).fetchall()

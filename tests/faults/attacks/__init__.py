@@ -1,6 +1,6 @@
 """All attacks, by what they hit. Importing this package registers them."""
 
 from faults.attack import ATTACKS
-from faults.attacks import dead_letters, log, points, restore, stream
+from faults.attacks import dead_letters, gateway, log, points, restore, stream, views
 
-__all__ = ["ATTACKS", "dead_letters", "log", "points", "restore", "stream"]
+__all__ = ["ATTACKS", "dead_letters", "gateway", "log", "points", "restore", "stream", "views"]

@@ -14,7 +14,8 @@ from lumina_streams.core.otlp.decode import (
 from lumina_streams.core.otlp.errors import TooComplex, Undecodable
 from lumina_streams.core.otlp.ids import id_problem, valid_ids
 from lumina_streams.core.otlp.signals import LOGS, TRACES, Signal
-from lumina_streams.core.otlp.split import MAX_ITEMS, split
+from lumina_streams.core.otlp.split import split
+from lumina_streams.core.otlp.wire import MAX_ITEMS
 
 __all__ = [
     "LOGS",

@@ -16,7 +16,7 @@ import msgspec
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from lumina_streams.core.otlp.errors import TooComplex, Undecodable
-from lumina_streams.core.otlp.wire import MAX_DEPTH
+from lumina_streams.core.otlp.wire import MAX_DEPTH, MAX_ITEMS
 
 MAX_VALUES = 1_000_000
 """JSON values of one document, estimated by its brackets and commas; each may cost 100 bytes of memory."""
@@ -109,6 +109,10 @@ def _repeated(field: FieldDescriptor, read: Read) -> Read:
     def read_all(value: Any, depth: int) -> list[Any]:
         if not isinstance(value, list):
             raise Undecodable(f"{field.camelcase_name} must be an array, not {_kind(value)}")
+        if len(value) > MAX_ITEMS:
+            raise TooComplex(
+                f"{field.camelcase_name} has more than {MAX_ITEMS} elements: send smaller batches."
+            )
         if None in value:
             value = [empty if item is None else item for item in value]
         return [read(item, depth) for item in value]

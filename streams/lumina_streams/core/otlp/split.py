@@ -7,12 +7,11 @@ from google.protobuf.descriptor import Descriptor
 from lumina_streams.core.otlp.errors import TooComplex, Undecodable, explained
 from lumina_streams.core.otlp.shrink import shrunk
 from lumina_streams.core.otlp.signals import Signal
-from lumina_streams.core.otlp.wire import LENGTH, chunks, length_delimited
-
-MAX_ITEMS = 250_000
-"""Elements (groups, scopes, spans) of one request. SDKs send 512 spans at once, Collectors 8,192."""
+from lumina_streams.core.otlp.wire import LENGTH, MAX_ITEMS, chunks, length_delimited
 
 _FRAME = 12  # at most: tag and length of an element
+
+_FEW_BYTES = 2 * MAX_ITEMS  # an element has two bytes at least: this has no more than so many
 
 
 def split(signal: Signal, body: bytes, limit: int) -> list[bytes]:
@@ -21,7 +20,7 @@ def split(signal: Signal, body: bytes, limit: int) -> list[bytes]:
     Resource and scope are repeated where their spans are spread. A span that is too large by itself is
     shortened (see `shrink`), never lost. Raises Undecodable, TooComplex. `limit` of 4,000 and more.
     """
-    if len(body) <= limit:
+    if len(body) <= min(limit, _FEW_BYTES):
         return [body]
     levels = []
     message = signal.descriptor
@@ -47,6 +46,8 @@ class _Split:
         """Encodings of at most `limit` bytes of the message at data[start:stop], `depth` levels down."""
         data = self._data
         if stop - start <= limit:
+            if stop - start > _FEW_BYTES:
+                self._count(start, stop, depth)
             yield data[start:stop]
             return
         if depth == len(self._levels):
@@ -69,14 +70,27 @@ class _Split:
         if batch:
             yield head + b"".join(batch)
 
+    def _count(self, start: int, stop: int, depth: int) -> None:
+        """Refuse what would become too many messages in memory, before any is built."""
+        if depth == len(self._levels):
+            return
+        _, number = self._levels[depth]
+        for chunk in chunks(self._data, start, stop):
+            self._less()
+            if chunk.number == number and chunk.wire_type == LENGTH:
+                self._count(chunk.body, chunk.stop, depth + 1)
+
+    def _less(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise TooComplex(f"The request has more than {MAX_ITEMS} elements: send smaller batches.")
+
     def _separated(self, start: int, stop: int, number: int) -> tuple[bytes, list[tuple[int, int]]]:
         """The message's own fields, and where its elements are."""
         head: list[bytes] = []
         elements: list[tuple[int, int]] = []
         for chunk in chunks(self._data, start, stop):
-            self._left -= 1
-            if self._left < 0:
-                raise TooComplex(f"The request has more than {MAX_ITEMS} elements: send smaller batches.")
+            self._less()
             if chunk.number == number and chunk.wire_type == LENGTH:
                 elements.append((chunk.body, chunk.stop))
             else:

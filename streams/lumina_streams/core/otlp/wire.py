@@ -15,6 +15,9 @@ from lumina_streams.core.otlp.errors import Undecodable
 MAX_DEPTH = 100
 """Nesting that protobuf's own parsers accept."""
 
+MAX_ITEMS = 250_000
+"""Elements (groups, scopes, spans) of one request. SDKs send 512 spans at once, Collectors 8,192."""
+
 VARINT, FIXED64, LENGTH, GROUP, END_GROUP, FIXED32 = range(6)
 
 
