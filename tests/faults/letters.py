@@ -38,7 +38,11 @@ async def lumina(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
-async def caught_up(settings: Settings, topics: tuple[str, ...] = ("otlp", "otlp-logs", "spans")) -> None:
+async def caught_up(
+    settings: Settings,
+    topics: tuple[str, ...] = ("otlp", "otlp-logs", "spans"),
+    within_s: float = QUIET_S,
+) -> None:
     """Wait until the stream's group has committed everything that lies in what it reads."""
     behind: list[str] = []
 
@@ -50,7 +54,7 @@ async def caught_up(settings: Settings, topics: tuple[str, ...] = ("otlp", "otlp
         behind[:] = [name for name in names if lags.get(name, 1)]
         return not behind
 
-    await eventually(done, QUIET_S, lambda: f"the worker does not catch up on {behind}")
+    await eventually(done, within_s, lambda: f"the worker does not catch up on {behind}")
 
 
 async def ends_of(settings: Settings, topic: str) -> dict[int, int]:

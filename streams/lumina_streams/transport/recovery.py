@@ -42,6 +42,15 @@ class Recovery(recovery.Recovery):
         if title == "active":
             await self._restore(destination)
 
+    async def on_recovery_completed(self, generation_id: int = 0) -> None:
+        """Let messages flow again, from the committed offsets on.
+
+        Prevents: messages of before the seek among those of after it. Faust resumes the partitions first and
+        seeks then, while its fetcher runs.
+        """
+        self.app.consumer.stop_flow()
+        await super().on_recovery_completed(generation_id)
+
     async def _restore(self, offsets: Counter[TP]) -> None:
         """Read each changelog from `offsets` (the last one that is known) to its end, advancing them."""
         ends = {tp: end for tp, end in self.active_highwaters.items() if end > offsets[tp]}

@@ -8,6 +8,7 @@ from e2e.stack import Process, eventually
 from faults.arena import Arena
 from faults.attack import Outcome, attack
 from faults.keeper import Keeper
+from faults.letters import caught_up
 from faults.pulse import resumed
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import verdict
@@ -17,6 +18,8 @@ SENT = SERIES * CALLS
 
 KILLED_S = 15.0
 """After kill -9 processing resumes within so long."""
+COMMITTED_S = 10.0
+"""All that was processed is committed within so long."""
 STOPPED_S = 10.0
 """SIGTERM drains and commits within so long; so does a restart until it processes again."""
 
@@ -43,6 +46,10 @@ async def kill_9(arena: Arena) -> Outcome:
     outcome.resume_s = max(took)
     if outcome.resume_s > KILLED_S:
         outcome.broken.append(f"processing resumed after {outcome.resume_s:.1f} s")
+    try:
+        await caught_up(arena.settings, within_s=COMMITTED_S)
+    except AssertionError as error:  # the next start would read all of it again
+        outcome.broken.append(str(error))
     return outcome
 
 
