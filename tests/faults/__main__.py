@@ -32,14 +32,14 @@ HEAD = (
 )
 
 
-async def repeated(attack: Attack, times: int, kafka: str, folder: Path) -> list[Outcome]:
+async def repeated(attack: Attack, times: int, kafka: str, folder: Path, thorough: bool) -> list[Outcome]:
     """The outcomes of so many repetitions, each on topics of its own."""
     outcomes = []
     for number in range(times):
         began = time.monotonic()
         try:
             own = None if attack.own_broker else kafka
-            async with arena(folder / f"{attack.name}-{number}", own, thorough=True) as there:
+            async with arena(folder / f"{attack.name}-{number}", own, thorough=thorough) as there:
                 outcome = await attack.run(there)
         except Exception as error:  # one that fails must not keep the others from running
             outcome = Outcome(broken=[f"{type(error).__name__}: {error}"[:600]])
@@ -74,6 +74,9 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", choices=sorted(ATTACKS), help="this attack; may be repeated"
     )
+    parser.add_argument(
+        "--brief", action="store_true", help="faults as short as in the test suite, not as long as promised"
+    )
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     options = parser.parse_args()
     chosen = [ATTACKS[name] for name in options.only or ATTACKS]
@@ -84,7 +87,9 @@ def main() -> None:
         if not kafka and not all(attack.own_broker for attack in chosen):
             kafka = end.enter_context(running_broker(Path(folder) / "kafka")).bootstrap_servers
         for attack in chosen:
-            results[attack.name] = asyncio.run(repeated(attack, options.repetitions, kafka, Path(folder)))
+            results[attack.name] = asyncio.run(
+                repeated(attack, options.repetitions, kafka, Path(folder), not options.brief)
+            )
             table.append(row(attack, results[attack.name]))
     widths = [max(len(line[column]) for line in table) for column in range(len(HEAD))]
     for line in table:
