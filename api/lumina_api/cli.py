@@ -5,6 +5,7 @@ import logging
 import typer
 
 from lumina_api.commands.dlq import app as dlq
+from lumina_api.commands.partitions import partitions
 from lumina_api.commands.stack import down, reset, status, up
 from lumina_api.commands.tail import tail
 from lumina_api.commands.topics import topics
@@ -21,6 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, status, down, tail, demo, topics, reset):
+for command in (up, status, down, tail, demo, topics, partitions, reset):
     app.command()(command)
 app.add_typer(dlq, name="dlq")

@@ -11,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from lumina_api.kafka import admin_client, partition_counts
+from lumina_schemas.generation import obstacle
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import TOPICS, Topic
@@ -75,9 +76,11 @@ async def provision(settings: Settings, deadline_s: float = DEADLINE_S) -> Provi
                     f"Landing topics {', '.join(absent)} do not exist. Create them, or take them out of "
                     "LUMINA_OTLP_TOPICS and LUMINA_OTLP_LOGS_TOPICS."
                 )
+            if why := await obstacle(settings, counts):
+                raise ProvisionError(why)
             by_series = series_partitions(counts, settings)
             new = [topic for topic in wanted() if settings.topic(topic) not in counts]
-            await _create(admin, new, settings, by_series)
+            await create(admin, new, settings, by_series)
             while ours - (counts := await partition_counts(admin)).keys():
                 await asyncio.sleep(0.05)
             series_partitions(counts, settings)  # somebody else may have created them meanwhile
@@ -104,9 +107,16 @@ async def remove(settings: Settings) -> None:
             await admin.delete_topics(names)
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, topics: list[Topic], settings: Settings, by_series: int
+async def create(
+    admin: AIOKafkaAdminClient,
+    topics: list[Topic],
+    settings: Settings,
+    by_series: int,
+    config: dict[str, str] | None = None,
 ) -> None:
+    """Have topics created, those of the series with `by_series` partitions; `config` on top of what is
+    declared. Raises ProvisionError where Kafka refuses; one that is there already is no error.
+    """
     if not topics:
         return
     response = await admin.create_topics(
@@ -117,7 +127,7 @@ async def _create(
                 settings.replication,
                 # aiokafka wants an assignment, if only an empty one, beside the broker's default replication.
                 replica_assignments={} if settings.replication == _BROKER_DEFAULT else None,
-                topic_configs=topic.settings(settings.max_message_bytes),
+                topic_configs=topic.settings(settings.max_message_bytes) | (config or {}),
             )
             for topic in topics
         ]

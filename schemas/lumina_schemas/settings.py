@@ -3,11 +3,12 @@
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lumina_schemas.topics import Topic
+from lumina_schemas.topics import DECLARED, STREAM, Topic, numbered
 
 
 def _standard(name: str) -> AliasChoices:
@@ -55,6 +56,12 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(
         default=32, ge=1, description="Partitions of new topics. `lumina up` with its own Kafka uses 4."
+    )
+    generation: int = Field(
+        default=1,
+        ge=1,
+        description="Which generation of the topics that hold the series is in use. `lumina partitions --to` "
+        "makes the next one, with more partitions.",
     )
     replication: int = Field(
         default=-1, description="Replicas of new topics; -1 is the broker's default. The local Kafka uses 1."
@@ -172,8 +179,17 @@ class Settings(BaseSettings):
         return {self.topic("otlp-logs"): None} | _landing(self.otlp_logs_topics)
 
     def topic(self, topic: Topic | str) -> str:
-        """Full name of a declared topic."""
-        return self.topic_prefix + (topic if isinstance(topic, str) else topic.name)
+        """Full name of a declared topic, in the generation in use."""
+        declared = DECLARED[topic] if isinstance(topic, str) else topic
+        return self.topic_prefix + declared.name_in(self.generation)
+
+    def app_id(self, app: str) -> str:
+        """Id and consumer group of an app. The stream has one for each generation, as its state has."""
+        return self.topic_prefix + (numbered(app, self.generation) if app == STREAM else app)
+
+    def in_generation(self, generation: int) -> Self:
+        """The same settings in another generation of the topics."""
+        return self.model_copy(update={"generation": generation})
 
 
 def variable(field: str) -> str:

@@ -8,6 +8,14 @@ DAY_MS = 24 * HOUR_MS
 
 PartitionedBy = Literal["any", "series", "key"]
 
+STREAM = "stream"
+"""The app that keeps a state for each series; its id is its consumer group."""
+
+
+def numbered(name: str, generation: int) -> str:
+    """A name as a generation has it: the first one has no number."""
+    return name if generation == 1 else f"{name}-{generation}"
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -27,6 +35,17 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
     optional: bool = False
     """Created only when its setting asks for it."""
+    changelog_of: str = ""
+    """The app whose table it keeps: Faust makes the name from the app's id and the table."""
+
+    def name_in(self, generation: int) -> str:
+        """Its name in a generation of the topics. Those that hold the series carry the number from the second
+        on; all others are the same in every generation.
+        """
+        if self.partitioned_by != "series":
+            return self.name
+        head = self.changelog_of or self.name
+        return numbered(head, generation) + self.name.removeprefix(head)
 
     def settings(self, max_message_bytes: int) -> dict[str, str]:
         """Kafka's topic settings, all explicit, so that a cluster's defaults change nothing."""
@@ -141,6 +160,7 @@ DETECT_CHANGELOG = Topic(
     readers=("detect",),
     cleanup="compact",
     config=COMPACTED,
+    changelog_of=STREAM,
 )
 
 TOPICS: tuple[Topic, ...] = (
@@ -156,6 +176,8 @@ TOPICS: tuple[Topic, ...] = (
     DLQ,
     DETECT_CHANGELOG,
 )
+
+DECLARED = {topic.name: topic for topic in TOPICS}
 
 TYPE_HEADER = "lumina-type"
 """Header of a control message in `lumina.spans` (score, command, rules, mark, tick); span batches lack it."""

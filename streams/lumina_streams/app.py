@@ -62,7 +62,7 @@ def worker_app(name: str, settings: Settings, slot: Slot) -> WorkerApp:
     Recovery.options = options
     servers = [f"kafka://{server.strip()}" for server in options["bootstrap_servers"].split(",")]
     app = WorkerApp(
-        settings.topic_prefix + name,
+        settings.app_id(name),
         broker=[URL(server) for server in servers],
         broker_credentials=credentials(options),
         broker_client_id=f"lumina-{name}",

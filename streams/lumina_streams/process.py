@@ -14,6 +14,7 @@ import mode.loop
 import structlog
 from aiokafka.errors import KafkaError
 
+from lumina_schemas.generation import logs_of_others, obstacle
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topic_facts import TopicFacts, describe
@@ -58,7 +59,7 @@ class Start:
         while True:
             missing = self.names
             try:
-                facts = await asyncio.wait_for(describe(client_options(self.settings), self.names), ANSWER_S)
+                facts = await asyncio.wait_for(self._look(), ANSWER_S)
                 missing = [name for name in self.names if name not in facts]
             except KafkaSettingsError as error:
                 raise StartError(str(error)) from error
@@ -77,6 +78,14 @@ class Start:
                 )
             self._wait_for(f"topics without a leader: {', '.join(missing)}")
             await asyncio.sleep(RETRY_S)
+
+    async def _look(self) -> dict[str, TopicFacts]:
+        """The topics as they are. Raises StartError where their generation is not to be used."""
+        names = [*self.names, *logs_of_others(self.settings)]
+        facts = await describe(client_options(self.settings), names)
+        if why := await obstacle(self.settings, facts):
+            raise StartError(why)
+        return facts
 
     def _wait_for(self, why: str) -> None:
         if why != self.why:

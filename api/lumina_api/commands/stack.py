@@ -52,14 +52,7 @@ def status() -> None:
     if state is None:
         say(f"No stack runs on {settings.data_dir.absolute()}. `lumina up` starts one.")
         raise typer.Exit(1)
-    status = asyncio.run(
-        status_of(
-            state,
-            settings.model_copy(
-                update={"kafka_bootstrap_servers": state.kafka, "topic_prefix": state.topic_prefix}
-            ),
-        )
-    )
+    status = asyncio.run(status_of(state, state.told(settings)))
     print("\n".join(lines(status)))
     if not status.healthy:
         raise typer.Exit(1)

@@ -126,6 +126,7 @@ async def _supervise(
             kafka=settings.kafka_bootstrap_servers,
             data_dir=str(settings.data_dir),
             topic_prefix=settings.topic_prefix,
+            generation=settings.generation,
             processes=((own,) if own else ()) + supervisor.processes,
         )
 

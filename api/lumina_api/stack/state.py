@@ -45,7 +45,18 @@ class StackState(Struct, frozen=True, kw_only=True):
     kafka: str  # bootstrap servers
     data_dir: str
     topic_prefix: str
+    generation: int = 1
     processes: tuple[Process, ...]  # the supervisor first
+
+    def told(self, settings: Settings) -> Settings:
+        """Settings that reach this stack's topics."""
+        return settings.model_copy(
+            update={
+                "kafka_bootstrap_servers": self.kafka,
+                "topic_prefix": self.topic_prefix,
+                "generation": self.generation,
+            }
+        )
 
     @property
     def api(self) -> str:
@@ -138,15 +149,11 @@ def hold(data_dir: Path) -> Iterator[bool]:
 
 
 def of_running_stack(settings: Settings) -> Settings:
-    """The settings, with Kafka's address and the prefix of the stack that runs here, if one does.
+    """The settings, with Kafka's address and the topics of the stack that runs here, if one does.
 
     An address that the user gave wins.
     """
     if settings.kafka_bootstrap_servers:
         return settings
     state = running_state(settings.data_dir)
-    if state is None:
-        return settings
-    return settings.model_copy(
-        update={"kafka_bootstrap_servers": state.kafka, "topic_prefix": state.topic_prefix}
-    )
+    return settings if state is None else state.told(settings)

@@ -127,6 +127,15 @@ def test_late_calls_are_calls(spike: Any, bench: Any) -> None:
     assert [alert.reason for alert in bench.tick(CLOCK_MS + 44 * HOUR_MS)] == ["silent"]
 
 
+def test_a_late_call_in_a_log_that_begins_anew_is_no_silence(spike: Any, bench: Any) -> None:
+    """A recreated or grown log does not know its clock until all landing topics have reported in it."""
+    bench.tick(CLOCK_MS + 2 * HOUR_MS)
+    bench.clock_ms = 0
+    bench.feed([spike.call(start_ns=spike.now_ns - HOUR_MS * 1_000_000)])
+    assert bench.tick(CLOCK_MS + 3 * HOUR_MS) == []
+    assert [alert.reason for alert in bench.tick(CLOCK_MS + 24 * HOUR_MS)] == ["silent"]
+
+
 def test_a_snoozed_alert_outlives_the_silence_but_does_not_open_into_it(spike: Any, bench: Any) -> None:
     bench.ask("snooze", until=bench.after(72))
     assert bench.tick(CLOCK_MS + 48 * HOUR_MS) == []

@@ -65,10 +65,11 @@ def step(
     if at_ms > hot.newest_ms:
         alerts += pass_time(state, at_ms, rules, detected_at)
         hot.newest_ms = at_ms
-        hot.clock_ms = clock_ms
-    elif not hot.clock_ms:
-        hot.clock_ms = clock_ms
-    hot.heard_ms = clock_ms
+        hot.clock_ms = hot.heard_ms = clock_ms
+    else:
+        hot.clock_ms = hot.clock_ms or clock_ms
+        # A log that begins anew does not know its clock yet: no reason to take the series for silent.
+        hot.heard_ms = max(hot.heard_ms, clock_ms)
 
     cost = _cost(call)
     if cost is None:
