@@ -1,6 +1,6 @@
 """All attacks, by what they hit. Importing this package registers them."""
 
 from faults.attack import ATTACKS
-from faults.attacks import log, points, restore, stream
+from faults.attacks import log, points, restore, rules, stream
 
-__all__ = ["ATTACKS", "log", "points", "restore", "stream"]
+__all__ = ["ATTACKS", "log", "points", "restore", "rules", "stream"]
