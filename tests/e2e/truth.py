@@ -5,6 +5,7 @@ as it is, with its duplicates, ticks, commands and rules. What the workers left 
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -155,8 +156,9 @@ async def replayed_run(settings: Settings) -> Outcome:
             tick = msgspec.json.decode(record.value, type=Tick)
             pass_time(partition, partition.take(tick, record.offset))
         elif kind == RULES:
-            change = msgspec.json.decode(record.value, type=RuleChange)
-            pass_time(partition, partition.change_rules(change, states.get) or ())
+            with suppress(msgspec.ValidationError):  # for the dlq
+                change = msgspec.json.decode(record.value, type=RuleChange)
+                pass_time(partition, partition.change_rules(change, states.get) or ())
         elif kind == COMMAND:
             asked = msgspec.json.decode(record.value, type=SeriesCommand)
             src = asked.src or Source(epoch, "control", record.partition, record.offset, 0)

@@ -16,9 +16,9 @@ from faults.traffic import land, traffic
 from faults.verdict import compared, same_log_same_alerts
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
-from lumina_schemas.rule import KIND, Rule
+from lumina_schemas.rule import KIND, RULES, Rule
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import DLQ, SETTINGS
+from lumina_schemas.topics import DLQ, SETTINGS, SPANS, TYPE_HEADER
 from lumina_streams.core.series.rulebook import StoredBook
 
 SETTLE_S = 60.0
@@ -110,13 +110,18 @@ async def _write(producer: AIOKafkaProducer, settings: Settings, rule_id: str, r
 
 
 async def _nonsense(producer: AIOKafkaProducer, settings: Settings) -> None:
-    """What is no rule, a rule where none of its name may lie, and what is none of the router's business."""
+    """What is no rule, a rule where none of its name may lie, one that came past the door, and what is none
+    of the router's business.
+    """
     topic = settings.topic(SETTINGS)
     misplaced = f"{KIND}misplaced"
     wrong = (partition_of(misplaced, PARTITIONS) + 1) % PARTITIONS
     await producer.send_and_wait(topic, b"{", key=f"{KIND}broken".encode())
     await producer.send_and_wait(topic, b'{"v":1}', key=misplaced.encode(), partition=wrong)
     await producer.send_and_wait(topic, b"{", key=b"webhooks/mine")
+    await producer.send_and_wait(
+        settings.topic(SPANS), b'{"v":1,"id":"past"}', key=b"", partition=0, headers=[(TYPE_HEADER, RULES)]
+    )
 
 
 async def _until_held(settings: Settings, expected: dict[str, Rule]) -> None:
@@ -162,7 +167,7 @@ async def _dead_letters(settings: Settings) -> list[str]:
     """What is wrong with the dlq, in words: each piece of nonsense has to be there, with its reason."""
     letters = await records(settings, settings.topic(DLQ))
     reasons = {letter.key.decode(): letter.headers["lumina-dlq-error"].decode() for letter in letters}
-    wanted = {f"{KIND}broken": "not a rule", f"{KIND}misplaced": "murmur2"}
+    wanted = {f"{KIND}broken": "not a rule", f"{KIND}misplaced": "murmur2", "": "not a change of a rule"}
     if reasons.keys() == wanted.keys() and all(why in reasons[key] for key, why in wanted.items()):
         return []
     return [f"the dlq holds {reasons}"]
