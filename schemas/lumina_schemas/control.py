@@ -2,6 +2,7 @@
 
 They share the log of the series, so that a replay meets them where they were met the first time. Flows in:
 `lumina.commands` (forwarded to the partition of the series), and what normalise says about its sources.
+Rules, the third kind, are in `rule.py`.
 """
 
 from datetime import datetime

@@ -13,6 +13,7 @@ import msgspec
 from lumina_schemas.alert import Alert
 from lumina_schemas.control import Command, SeriesCommand, Tick
 from lumina_schemas.generated import run
+from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.span import Content, Span
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
@@ -22,6 +23,8 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "tick": Tick,
     "command": Command,
     "series-command": SeriesCommand,
+    "rule": Rule,
+    "rule-change": RuleChange,
 }
 """Every public record by the name of its file."""
 

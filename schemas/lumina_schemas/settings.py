@@ -114,7 +114,10 @@ class Settings(BaseSettings):
         default=300.0, gt=0, description="A cost spike and a quality drop this close become one alert."
     )
     min_samples: int = Field(
-        default=200, ge=10, description="Calls a series must have before its baseline is `ready`."
+        default=200,
+        ge=10,
+        le=1_000_000,
+        description="Calls a series must have before its baseline is `ready`.",
     )
     cooldown_s: float = Field(
         default=1800.0, ge=0, description="A signal that returns within this time reopens its alert."

@@ -130,8 +130,8 @@ SETTINGS = Topic(
     "settings",
     "keys, rules, webhooks, prices, erasures; key = kind/id, tombstone = removed",
     partitioned_by="key",
-    writer="api",
-    readers=("every process",),
+    writer="api, or anyone",
+    readers=("routers", "views"),
     cleanup="compact",
     config=COMPACTED,
 )
@@ -154,7 +154,7 @@ DLQ = Topic(
 )
 DETECT_CHANGELOG = Topic(
     "stream-detect-changelog",
-    "Faust's changelog of the detect table: h|series hot, c|series cold state",
+    "Faust's changelog of the detect table: h|series hot, c|series cold state, p|N clock, r|N rules",
     partitioned_by="series",
     writer="detect",
     readers=("detect",),

@@ -1,19 +1,19 @@
 """`lumina-actor`: one worker process of the actor app, which talks to the world on the stream's behalf.
 
-Its agents may be slow: they share no loop with the stream's. The router is the first of them.
+Its agents may be slow: they share no loop with the stream's. The routers are the first of them.
 """
 
 from typing import TYPE_CHECKING
 
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import COMMANDS, DLQ, SPANS
+from lumina_schemas.topics import COMMANDS, DLQ, SETTINGS, SPANS
 from lumina_streams.metrics import Metrics
 from lumina_streams.process import run_worker
 
 if TYPE_CHECKING:
     from lumina_streams.app import WorkerApp
 
-TOPICS = (COMMANDS, SPANS, DLQ)
+TOPICS = (COMMANDS, SETTINGS, SPANS, DLQ)
 
 
 def register(app: "WorkerApp", settings: Settings, metrics: Metrics) -> None:

@@ -1,10 +1,11 @@
 """What a quiet run makes of the log: the core, run over what lies on the topics, without Faust or faults.
 
 Twice: from what landed (each series' calls in the order of its landing partition), and from `lumina.spans`
-as it is, with its duplicates, ticks and commands. What the workers left must equal both.
+as it is, with its duplicates, ticks, commands and rules. What the workers left must equal both.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,13 +15,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from lumina_schemas.alert import Alert
 from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick
 from lumina_schemas.kafka import client_options
+from lumina_schemas.rule import RULES, RuleChange
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import TYPE_HEADER
 from lumina_streams.agents.normalise import MESSAGE_OVERHEAD
-from lumina_streams.agents.partition import Partition
+from lumina_streams.agents.partition import Partition, rules_key
 from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
@@ -55,6 +57,8 @@ class Outcome:
     """The whole state of each series: positions, counts, tests, sketches, references."""
     alerts: dict[str, Alert] = field(default_factory=dict)
     """The last record of each alert, by id; `detected_at`, the one wall clock in it, is blanked."""
+    books: dict[int, bytes] = field(default_factory=dict)
+    """The rule book of each partition that was told a rule."""
 
 
 async def records(settings: Settings, topic: str) -> list[Record]:
@@ -145,34 +149,47 @@ async def replayed_run(settings: Settings, failed: Failed = lambda *_: False) ->
     """
     topic = settings.topic("spans")
     epoch = (await describe(client_options(settings), [topic]))[topic].epoch
-    rules, outcome = Rules.from_settings(settings), Outcome()
+    defaults, outcome = Rules.from_settings(settings), Outcome()
     states: dict[str, SeriesState] = {}
     partitions: dict[int, Partition] = {}
+
+    def pass_time(partition: Partition, due: Iterable[str]) -> None:
+        for series in due:
+            state = states[series]
+            _keep(outcome, advance(state, partition.clock.ms, partition.rules_for(state), NO_TIME))
+            partition.expect(state)
+
     for record in await records(settings, topic):
-        partition = partitions.setdefault(record.partition, Partition(record.partition, epoch, None))
+        partition = partitions.setdefault(record.partition, Partition(record.partition, epoch, defaults))
         clock_ms = partition.clock.ms
         kind = record.headers.get(TYPE_HEADER)
         if kind == TICK:
             tick = msgspec.json.decode(record.value, type=Tick)
-            for series in partition.take(tick, record.offset):
-                _keep(outcome, advance(states[series], partition.clock.ms, rules, NO_TIME))
-                partition.expect(states[series], rules)
+            pass_time(partition, partition.take(tick, record.offset))
+        elif kind == RULES:
+            with suppress(msgspec.ValidationError):  # for the dlq
+                change = msgspec.json.decode(record.value, type=RuleChange)
+                pass_time(partition, partition.change_rules(change, states.get) or ())
         elif kind == COMMAND:
             asked = msgspec.json.decode(record.value, type=SeriesCommand)
             src = asked.src or Source(epoch, "control", record.partition, record.offset, 0)
             found = states.get(asked.series_id)
             if found is not None and found.positions.advance(src):
-                _keep(outcome, command(found, asked, rules, NO_TIME, clock_ms))
-                partition.expect(found, rules)
+                _keep(outcome, command(found, asked, partition.rules_for(found), NO_TIME, clock_ms))
+                partition.expect(found)
         elif kind is None:
             for call in map(decode_line, record.value.split(b"\n")):
                 if not isinstance(call, Call):
                     continue
                 state = _state(states, call)
                 if state.positions.advance(call.src) and not failed(call, record.partition, record.offset):
-                    _keep(outcome, step(state, call, rules, NO_TIME, clock_ms))
-                    partition.expect(state, rules)
+                    _keep(outcome, step(state, call, partition.rules_for(state), NO_TIME, clock_ms))
+                    partition.expect(state)
     outcome.tables = {series: comparable(state, clocks=True) for series, state in states.items()}
+    for partition in partitions.values():
+        changes = dict(partition.take_changes())
+        if (key := rules_key(partition.number)) in changes:
+            outcome.books[partition.number] = changes[key]
     return outcome
 
 
@@ -207,6 +224,7 @@ async def actual_run(settings: Settings, clocks: bool) -> Outcome:
         if is_newer(record.value, stored.get(record.key)):
             stored[record.key] = record.value
     table = {key.decode(): payload_of(value) for key, value in stored.items()}
+    outcome.books = {int(name[2:]): book for name, book in table.items() if name.startswith("r|")}
     for name, hot in table.items():
         if name.startswith("h|"):
             series, version = name[2:], cold_version(hot)

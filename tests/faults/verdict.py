@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import TypeVar
 
 from e2e.truth import Outcome as Left
 from e2e.truth import actual_run, landed_run, records, replayed_run
@@ -13,12 +14,16 @@ from lumina_streams.transport.revision import revision_of
 
 SETTLE_S = 60.0
 
+K = TypeVar("K")
+
 
 def compared(truth: Left, actual: Left, spans: bool = True) -> Outcome:
     """Counts of what differs."""
     outcome = Outcome(
         baselines=_unequal(truth.tables, actual.tables), alerts=_unequal(truth.alerts, actual.alerts)
     )
+    if different_books := _unequal(truth.books, actual.books):
+        outcome.broken.append(f"{different_books} partitions with other rules")
     if spans:
         both = truth.spans.keys() & actual.spans.keys()
         different = sum(truth.spans[key] != actual.spans[key] for key in both)
@@ -27,7 +32,7 @@ def compared(truth: Left, actual: Left, spans: bool = True) -> Outcome:
     return outcome
 
 
-def _unequal(truth: Mapping[str, object], actual: Mapping[str, object]) -> int:
+def _unequal(truth: Mapping[K, object], actual: Mapping[K, object]) -> int:
     keys = truth.keys() | actual.keys()
     return sum(truth.get(key) != actual.get(key) for key in keys)
 

@@ -8,6 +8,7 @@ import pytest
 from lumina_schemas.alert import Alert, Baseline, Signal
 from lumina_schemas.control import Command, Reached, SeriesCommand, Tick
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
+from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
 
@@ -54,6 +55,8 @@ EXAMPLES: dict[str, msgspec.Struct] = {
     "series-command": SeriesCommand(
         v=1, src=SRC, type="resolve", alert_id="i", series_id="ab" * 8, by="ada", reason="false"
     ),
+    "rule": Rule(v=1, project="p", cost_spike_pct=50.0),
+    "rule-change": RuleChange(v=1, id="p", src=SRC, rule=Rule(v=1, min_samples=50)),
 }
 
 

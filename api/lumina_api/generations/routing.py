@@ -100,16 +100,19 @@ class LogRouting:
 def route_state(key: bytes, value: bytes | None, before: int, partitions: int) -> list[Routed]:
     """The new records of one record of the table's changelog, which had `before` partitions.
 
-    `h|series` and `c|series|slot` go where their series goes. `p|number` is what a partition keeps beside its
-    series; a new one begins with that of an old one, whose log's Kafka id it names. Raises UnknownKey.
+    `h|series` and `c|series|slot` go where their series goes. `p|number` and `r|number` are what a
+    partition keeps beside its series: its clock, which names its log's Kafka id, and its rules, the same in all.
+    A new one begins with those of an old one. Raises UnknownKey.
     """
     kind, *rest = key.split(b"|")
     if kind in (b"h", b"c") and rest:
         return [Routed(partition_of(rest[0].decode(), partitions), value, key)]
-    if kind == b"p" and rest and rest[0].isdigit():
+    if kind in (b"p", b"r") and rest and rest[0].isdigit():
         mine = int(rest[0])
         return [
-            Routed(number, value, b"p|%d" % number) for number in range(partitions) if number % before == mine
+            Routed(number, value, b"%s|%d" % (kind, number))
+            for number in range(partitions)
+            if number % before == mine
         ]
     raise UnknownKey(
         f"The table of the series has a key {key!r}, which this version of Lumina does not know. Use the "

@@ -1,9 +1,10 @@
 """detect: the log of every series in, alerts out; the tables keep what each series is used to."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 
 import msgspec
 import structlog
@@ -14,17 +15,19 @@ from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick, problem_o
 from lumina_schemas.dead_letter import Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
+from lumina_schemas.rule import RULES, RuleChange
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
 from lumina_streams.agents.outbox import Outbox
-from lumina_streams.agents.partition import Partition
+from lumina_streams.agents.partition import Partition, clock_key, rules_key
 from lumina_streams.app import WorkerApp
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
 from lumina_streams.core.series.quiet import advance
+from lumina_streams.core.series.rulebook import RuleBookFullError
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.metrics import Metrics
@@ -42,6 +45,7 @@ HOT = b"h|"
 encode = msgspec.json.Encoder().encode
 _decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_command = msgspec.json.Decoder(SeriesCommand).decode
+_decode_change = msgspec.json.Decoder(RuleChange).decode
 
 
 def hot_key(series_id: str) -> bytes:
@@ -89,7 +93,7 @@ class Detector:
         self.settings = settings
         self.metrics = metrics
         self.max_message_bytes = settings.max_message_bytes
-        self.rules = Rules.from_settings(settings)
+        self.defaults = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.dlq_topic = settings.topic(DLQ)
         self.spans_topic = settings.topic(SPANS)
@@ -97,6 +101,11 @@ class Detector:
         self._states: OrderedDict[str, tuple[bytes | None, SeriesState]] = OrderedDict()
 
     async def process(self, events: list[EventT[bytes]]) -> None:
+        """Apply what has arrived. A change of the rules is a run of its own: see Partition."""
+        for run in runs_of(events):
+            await self._process(run)
+
+    async def _process(self, events: list[EventT[bytes]]) -> None:
         """Apply one run: alerts first, acknowledged, then one write per series that changed."""
         run = Run()
         if gained := self.table.take_gained():
@@ -112,25 +121,25 @@ class Detector:
                 await self.table.write(partition.number, cold, state.pack_cold())
             await self.table.write(partition.number, hot_key(series_id), state.pack_hot())
             self._remember(series_id, state)
-            partition.expect(state, self.rules)
+            partition.expect(state)
         for partition in self._partitions.values():
-            if partition.dirty:  # last: see Partition
-                await self.table.write(partition.number, partition.key, partition.pack())
+            for key, value in partition.take_changes():  # last: see Partition
+                await self.table.write(partition.number, key, value)
         await self.table.settle()
 
     async def _take_over(self, numbers: list[int], run: Run) -> None:
-        """Begin with partitions that came to this worker: their clocks, deadlines and alerts."""
+        """Begin with partitions that came to this worker: their clocks, rules, deadlines and alerts."""
         facts = await describe(client_options(self.settings), [self.spans_topic])
         epoch = facts[self.spans_topic].epoch
         for number in numbers:
-            fresh = Partition(number, epoch, None)
-            partition = Partition(number, epoch, self.table.read(fresh.key))
+            clock, rules = self.table.read(clock_key(number)), self.table.read(rules_key(number))
+            partition = Partition(number, epoch, self.defaults, clock, rules)
             self._partitions[number] = partition
             for key in self.table.store.keys_of(number):
                 if key.startswith(HOT):
                     state = self._state(key.removeprefix(HOT).decode())
                     assert state is not None
-                    self._publish(partition.adopt(state, self.rules), run)
+                    self._publish(partition.adopt(state), run)
 
     def _apply(self, event: EventT[bytes], run: Run) -> None:
         partition = self._partitions[event.message.partition]
@@ -142,6 +151,8 @@ class Detector:
             self._tick(event, partition, run)
         elif kind == COMMAND:
             self._command(event, partition, run)
+        elif kind == RULES:
+            self._change(event, partition, run)
         else:
             self.metrics.add("control_messages_skipped")
             log.debug("skipped a control message of a type that this version does not know", type=kind)
@@ -159,7 +170,7 @@ class Detector:
         clock_ms = partition.clock.ms
 
         def apply(state: SeriesState) -> list[Alert]:
-            return step(state, call, self.rules, run.detected_at, clock_ms)
+            return step(state, call, partition.rules_for(state), run.detected_at, clock_ms)
 
         try:
             alerts = apply(changed.state)
@@ -201,19 +212,41 @@ class Detector:
             return
         for known in run.changed.values():
             if known.partition is partition:
-                partition.expect(known.state, self.rules)
-        due = partition.take(tick, event.message.offset)
+                partition.expect(known.state)
+        self._advance(partition.take(tick, event.message.offset), partition, run)
+        self.metrics.add("ticks")
+
+    def _change(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
+        """Take a change of the rules into the partition's book."""
+        value = event.message.value or b""
+        try:
+            change = _decode_change(value)
+        except UNREADABLE as error:
+            self._reject(event, value, f"not a change of a rule: {error}", run, stage="control")
+            return
+        try:
+            due = partition.change_rules(change, lambda series_id: self._latest(series_id, run))
+        except RuleBookFullError as error:
+            self._reject(event, value, str(error), run, stage="control")
+            return
+        if due is None:
+            self.metrics.add("duplicate_rules")
+            return
+        self._advance(due, partition, run)
+        self.metrics.add("rules")
+
+    def _advance(self, due: list[str], partition: Partition, run: Run) -> None:
+        """Let the partition's time come to the series that are due."""
         clock_ms = partition.clock.ms
 
         def apply(state: SeriesState) -> list[Alert]:
-            return advance(state, clock_ms, self.rules, run.detected_at)
+            return advance(state, clock_ms, partition.rules_for(state), run.detected_at)
 
         for series_id in due:
             if changed := self._changing(series_id, partition, run):
                 run.changed[series_id] = changed
                 self._publish(apply(changed.state), run)
                 changed.done.append(apply)
-        self.metrics.add("ticks")
 
     def _command(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
         """Obey a command on an alert, or send it to where its series is."""
@@ -249,7 +282,7 @@ class Detector:
         clock_ms = partition.clock.ms
 
         def apply(state: SeriesState) -> list[Alert]:
-            return command(state, asked, self.rules, run.detected_at, clock_ms)
+            return command(state, asked, partition.rules_for(state), run.detected_at, clock_ms)
 
         alerts = apply(changed.state)
         changed.done.append(_positioned(src, apply))
@@ -295,6 +328,11 @@ class Detector:
                 calls.append((decoded, line))
         self.metrics.add("calls", len(calls))
         return calls
+
+    def _latest(self, series_id: str, run: Run) -> SeriesState | None:
+        """The state of a series as this run has left it so far; None where it was never seen."""
+        known = run.changed.get(series_id)
+        return self._state(series_id) if known is None else known.state
 
     def _changing(self, series_id: str, partition: Partition, run: Run) -> Changed | None:
         """A series as this run has left it so far; None where it was never seen."""
@@ -344,6 +382,12 @@ def control_type(event: EventT[bytes]) -> bytes | None:
         if name == TYPE_HEADER:
             return bytes(value)
     return None
+
+
+def runs_of(events: list[EventT[bytes]]) -> Iterator[list[EventT[bytes]]]:
+    """What has arrived, cut before and behind changes of the rules."""
+    for _, run in groupby(events, lambda event: control_type(event) == RULES):
+        yield list(run)
 
 
 def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:

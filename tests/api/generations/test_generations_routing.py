@@ -77,14 +77,15 @@ def test_a_state_goes_where_its_series_goes() -> None:
             assert route_state(key, None, BEFORE, TO) == [Routed(home, None, key)]
 
 
-def test_every_new_partition_begins_with_what_an_old_one_kept() -> None:
+@pytest.mark.parametrize("kind", [b"p", b"r"])
+def test_every_new_partition_begins_with_what_an_old_one_kept(kind: bytes) -> None:
     routed = [
         (number, record)
         for number in range(BEFORE)
-        for record in route_state(b"p|%d" % number, b"of %d" % number, BEFORE, TO)
+        for record in route_state(b"%s|%d" % (kind, number), b"of %d" % number, BEFORE, TO)
     ]
     assert sorted(record.partition for _, record in routed) == list(range(TO))
-    assert all(record.key == b"p|%d" % record.partition for _, record in routed)
+    assert all(record.key == b"%s|%d" % (kind, record.partition) for _, record in routed)
     assert all(record.value == b"of %d" % number for number, record in routed)
 
 

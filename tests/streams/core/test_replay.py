@@ -1,12 +1,13 @@
-"""A partition in memory, crashed anywhere: calls, ticks and commands, replayed, end as in a quiet run.
+"""A partition in memory, crashed anywhere: calls, ticks, commands and rules, replayed, end as in a quiet run.
 
 The log is Kafka's, the table's changelog too; a life is what a worker holds between two crashes. Everything
 that decides is the core's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,11 +16,11 @@ from hypothesis import strategies as st
 
 from lumina_schemas.alert import Alert
 from lumina_schemas.control import Reached, SeriesCommand, Tick
+from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.source import Source
+from lumina_streams.agents.partition import Partition, clock_key, rules_key
 from lumina_streams.core.series.call import Call
-from lumina_streams.core.series.clock import LogClock
 from lumina_streams.core.series.command import command
-from lumina_streams.core.series.deadlines import Deadlines
 from lumina_streams.core.series.quiet import advance, due_ms
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
@@ -30,14 +31,17 @@ START_MS = 1_767_261_600_000
 HOUR_MS = 3_600_000
 SERIES = ("a" * 16, "b" * 16)
 
-Message = list[Call] | Tick | SeriesCommand
+CLOCK, BOOK = clock_key(0).decode(), rules_key(0).decode()
+
+Message = list[Call] | Tick | SeriesCommand | RuleChange
+Writes = list[tuple[str, bytes]]
 
 
 @dataclass
-class Partition:
+class Kafka:
     """What survives a crash."""
 
-    changelog: list[tuple[str, bytes]] = field(default_factory=list)
+    changelog: Writes = field(default_factory=list)
     committed: int = 0
     """Offset in the log from which the next life reads."""
     flushed: int = 0
@@ -54,41 +58,46 @@ class Life:
 
     def __init__(self, changelog: Sequence[tuple[str, bytes]]) -> None:
         self.table = dict(changelog)
-        self.clock = LogClock.unpack(self.table["clock"]) if "clock" in self.table else LogClock()
+        self.partition = Partition(0, "spans", RULES, self.table.get(CLOCK), self.table.get(BOOK))
         self.states = {name[2:]: self._load(name[2:]) for name in self.table if name.startswith("h|")}
-        self.deadlines = Deadlines()
-        for series, state in self.states.items():
-            self.deadlines.set(series, due_ms(state, RULES))
+        for state in self.states.values():
+            self.partition.expect(state)
 
     def _load(self, series: str) -> SeriesState:
         hot = self.table[f"h|{series}"]
         version = cold_version(hot)
         return SeriesState.unpack(hot, self.table[f"c|{series}|{version % 2}"] if version else None)
 
-    def run(self, messages: Sequence[Message]) -> tuple[list[Alert], list[tuple[str, bytes]]]:
-        """Work through a run: the alerts to publish, and the writes that follow them."""
+    def run(self, offset: int, messages: Sequence[Message]) -> tuple[list[Alert], Writes]:
+        """Work through a run that begins at an offset: alerts to publish, and the writes that follow them."""
         alerts: list[Alert] = []
         changed: dict[str, SeriesState] = {}
-        ticked = False
+        partition = self.partition
 
         def touch(series: str, state: SeriesState, news: list[Alert]) -> None:
             alerts.extend(news)
             changed[series] = state
-            due = due_ms(state, RULES)
-            assert due is None or due > self.clock.ms, "a tick at a replay would find something to do"
-            self.deadlines.set(series, due)
+            due = due_ms(state, partition.rules_for(state))
+            assert due is None or due > partition.clock.ms, "a tick at a replay would find something to do"
+            partition.expect(state)
 
-        for message in messages:
+        def pass_time(due: Sequence[str]) -> None:
+            for series in due:
+                state = self.states[series]
+                rules = partition.rules_for(state)
+                touch(series, state, advance(state, partition.clock.ms, rules, AT))
+
+        for place, message in enumerate(messages, offset):
             if isinstance(message, Tick):
-                ticked |= self.clock.take(message)
-                for series in self.deadlines.take(self.clock.ms):
-                    state = self.states[series]
-                    touch(series, state, advance(state, self.clock.ms, RULES, AT))
+                pass_time(partition.take(message, place))
+            elif isinstance(message, RuleChange):
+                pass_time(partition.change_rules(message, self.states.get) or ())
             elif isinstance(message, SeriesCommand):
                 state = self.states[message.series_id]
                 assert message.src is not None
                 if state.positions.advance(message.src):
-                    touch(message.series_id, state, command(state, message, RULES, AT, self.clock.ms))
+                    rules = partition.rules_for(state)
+                    touch(message.series_id, state, command(state, message, rules, AT, partition.clock.ms))
             else:
                 for call in message:
                     series = call.series_id
@@ -96,14 +105,14 @@ class Life:
                         series, SeriesState.fresh(series, call.project, call.service, call.endpoint)
                     )
                     if state.positions.advance(call.src):
-                        touch(series, state, step(state, call, RULES, AT, self.clock.ms))
-        writes: list[tuple[str, bytes]] = []
+                        rules = partition.rules_for(state)
+                        touch(series, state, step(state, call, rules, AT, partition.clock.ms))
+        writes: Writes = []
         for series, state in changed.items():
             if state.cold_dirty:
                 writes.append((f"c|{series}|{state.cold_version % 2}", state.pack_cold()))
             writes.append((f"h|{series}", state.pack_hot()))
-        if ticked:
-            writes.append(("clock", self.clock.pack()))
+        writes += [(key.decode(), value) for key, value in partition.take_changes()]
         return alerts, writes
 
 
@@ -115,32 +124,49 @@ class Fate(NamedTuple):
     crash: int | None
 
 
-def live(partition: Partition, log: Sequence[Message], fates: Sequence[Fate]) -> None:
+Cut = Callable[[Sequence[Message]], list[list[Message]]]
+
+
+def around_rules(messages: Sequence[Message]) -> list[list[Message]]:
+    """Changes of the rules are worked on in runs of their own, as detect's `runs_of` does it."""
+    return [list(run) for _, run in groupby(messages, lambda message: isinstance(message, RuleChange))]
+
+
+def nowhere(messages: Sequence[Message]) -> list[list[Message]]:
+    """As if changes of the rules were like any other message."""
+    return [list(messages)]
+
+
+def live(kafka: Kafka, log: Sequence[Message], fates: Sequence[Fate], cut: Cut = around_rules) -> None:
     """Read the log to its end, through all crashes."""
     life, offset, left = Life([]), 0, list(fates)
     while offset < len(log):
         fate = left.pop(0) if left else Fate(25, True, None)
         end = min(offset + fate.messages, len(log))
-        alerts, writes = life.run(log[offset:end])
-        before = len(partition.changelog)
-        partition.changelog += writes
+        worked: list[tuple[int, list[Alert]]] = []
+        for run in cut(log[offset:end]):
+            alerts, writes = life.run(offset, run)
+            worked.append((len(kafka.changelog), alerts))
+            kafka.changelog += writes
+            offset += len(run)
+        survive = len(kafka.changelog)
         if fate.crash is not None:
-            survive = partition.flushed + fate.crash % (len(partition.changelog) - partition.flushed + 1)
-            del partition.changelog[survive:]
-            if survive > before or fate.crash % 2:  # a run's alerts are there before its first write
-                partition.publish(alerts)
-            life, offset = Life(partition.changelog), partition.committed
-            continue
-        partition.publish(alerts)
-        offset = end
-        if fate.commits:
-            partition.committed, partition.flushed = end, len(partition.changelog)
+            survive = kafka.flushed + fate.crash % (survive - kafka.flushed + 1)
+            del kafka.changelog[survive:]
+        for before, alerts in worked:
+            # A run's alerts are there before its first write.
+            if fate.crash is None or survive > before or fate.crash % 2:
+                kafka.publish(alerts)
+        if fate.crash is not None:
+            life, offset = Life(kafka.changelog), kafka.committed
+        elif fate.commits:
+            kafka.committed, kafka.flushed = end, len(kafka.changelog)
 
 
-def comparable(partition: Partition) -> dict[str, bytes]:
+def comparable(kafka: Kafka) -> dict[str, bytes]:
     """The table without the numbers of the cold versions: they count writes, and runs differ in length."""
-    life = Life(partition.changelog)
-    found = {"clock": life.clock.pack()}
+    life = Life(kafka.changelog)
+    found = {"clock": life.partition.clock.pack(), "rules": life.partition.book.pack()}
     for series, state in life.states.items():
         _, *cold = msgspec.msgpack.decode(state.pack_cold()[8:])
         hot = msgspec.structs.replace(state.hot, cold_version=0)
@@ -159,6 +185,7 @@ class Author:
         self.epoch = 0
         self.offset = 0
         self.commands = 0
+        self.changes = 0
         self.times = [START_MS, START_MS]
         for number in range(len(SERIES)):
             for _ in range(6):
@@ -168,7 +195,7 @@ class Author:
     def say(self, *messages: Message) -> None:
         for message in messages:
             self.log.append(message)
-            self.alerts += self.life.run([message])[0]
+            self.alerts += self.life.run(len(self.log) - 1, [message])[0]
 
     def calls(self, number: int, count: int, times: float, pause_h: float) -> None:
         traffic = self.traffics[number]
@@ -203,6 +230,12 @@ class Author:
             )
         )
 
+    def rule(self, rule_id: str, endpoint: str, asked: dict[str, Any] | None) -> None:
+        self.changes += 1
+        src = Source("settings", "control", 0, self.changes, 0)
+        rule = None if asked is None else Rule(v=1, endpoint=endpoint, **asked)
+        self.say(RuleChange(v=1, id=rule_id, src=src, rule=rule))
+
     def again(self, count: int) -> None:
         """A sender's replay: the last messages once more."""
         self.say(*self.log[-count:])
@@ -227,8 +260,25 @@ asks = st.tuples(
     st.integers(0, 5),
     st.sampled_from([-1.0, 0.5, 5.0, 30.0]),
 )
+rules = st.tuples(
+    st.just("rule"),
+    st.sampled_from("ab"),
+    st.sampled_from(["", "answer", "elsewhere"]),
+    st.none()
+    | st.sampled_from(
+        [
+            {"silent_after_s": 3600},
+            {"silent_after_s": 12 * 3600},
+            {"silent_after_s": 30 * 24 * 3600},
+            {"cost_spike_pct": 10_000},
+            {"min_samples": 20, "cooldown_s": 60},
+        ]
+    ),
+)
 agains = st.tuples(st.just("again"), st.integers(1, 8))
-scripts = st.lists(st.one_of(calls, ticks, asks, agains, st.just(("recreate",))), min_size=4, max_size=40)
+scripts = st.lists(
+    st.one_of(calls, ticks, asks, rules, agains, st.just(("recreate",))), min_size=4, max_size=40
+)
 fates = st.lists(
     st.builds(Fate, st.integers(1, 30), st.booleans(), st.none() | st.integers(0, 1000)), max_size=14
 )
@@ -242,7 +292,7 @@ def test_whatever_crashes_the_end_is_that_of_a_quiet_run(
     author = Author(traffic_type)
     for what, *details in script:
         getattr(author, what)(*details)
-    quiet, attacked = Partition(), Partition()
+    quiet, attacked = Kafka(), Kafka()
     live(quiet, author.log, [Fate(1, True, None)] * len(author.log))
     live(attacked, author.log, fates)
     assert comparable(attacked) == comparable(quiet)
@@ -266,3 +316,43 @@ def test_the_script_can_tell_every_story(traffic_type: Any) -> None:
     author.calls(0, 14, 6, 30)
     author.ask("resolve", len(author.alerts) - 1, 0)
     assert (author.alerts[-1].state, author.alerts[-1].reason) == ("resolved", "manual")
+    author.ask("acknowledge", 1, 0)
+    author.rule("a", "elsewhere", {"silent_after_s": 60})
+    author.calls(1, 14, 6, 30)
+    author.tick((0, 1), 1)
+    assert author.alerts[-1].state == "open"
+    author.rule("a", "answer", {"silent_after_s": 60})
+    assert author.alerts[-1].reason == "silent", "a change of the rules does at once what is due by it"
+    author.rule("a", "", None)
+    author.calls(1, 14, 6, 30)
+    author.tick((0, 1), 1)
+    assert author.alerts[-1].state == "open"
+
+
+def test_a_change_of_the_rules_must_be_a_run_of_its_own(traffic_type: Any) -> None:
+    """A crash after the states of a run and before its clock and rules: what the states have seen behind the
+    change must not meet the rules from before it. By those a series that was snoozed is silent.
+    """
+    author = Author(traffic_type)
+    author.rule("a", "", {"silent_after_s": 5 * 3600})
+    author.tick((0, 1), 1)
+    author.ask("snooze", 1, 40)
+    begun = len(author.log)
+    author.tick((0, 1), 10)
+    author.rule("a", "", {"silent_after_s": 30 * 24 * 3600})
+    author.tick((0, 1), 40)
+    assert author.alerts[-1].history[-1].note == "the snooze is over"
+    quiet = Kafka()
+    live(quiet, author.log, [Fate(1, True, None)] * len(author.log))
+
+    def attacked(cut: Cut) -> set[bool]:
+        """Whether the end was that of the quiet run, for a crash behind each number of writes."""
+        equal = set()
+        for crash in range(12):
+            kafka = Kafka()
+            live(kafka, author.log, [Fate(begun, True, None), Fate(3, False, 2 * crash)], cut)
+            equal.add(comparable(kafka) == comparable(quiet))
+        return equal
+
+    assert attacked(around_rules) == {True}
+    assert False in attacked(nowhere)

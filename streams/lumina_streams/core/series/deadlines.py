@@ -27,6 +27,10 @@ class Deadlines:
         if due_ms < self._queued.get(series_id, due_ms + 1):
             self._queue(series_id, due_ms)
 
+    def series(self) -> list[str]:
+        """The series that have a deadline."""
+        return list(self._due)
+
     def take(self, clock_ms: int) -> list[str]:
         """Remove and return the series that are due at this clock."""
         ready: list[str] = []

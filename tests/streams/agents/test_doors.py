@@ -1,0 +1,86 @@
+"""What passes the public doors, whereto, and what is said about the rest."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from lumina_schemas.control import SeriesCommand
+from lumina_schemas.partition import partition_of
+from lumina_schemas.rule import Rule, RuleChange
+from lumina_schemas.source import Source
+from lumina_streams.agents.doors import Control, Entry, command_of, rule_of
+
+DOORS = 4
+PARTITIONS = 3
+COMMAND: dict[str, Any] = {
+    "v": 1,
+    "type": "resolve",
+    "alert_id": "5f0d",
+    "series_id": "0123456789abcdef",
+    "by": "ada",
+}
+
+
+def entry(value: Any, key: str = "rules/shop", partition: int | None = None) -> Entry:
+    home = partition_of(key, DOORS) if partition is None else partition
+    body = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
+    return Entry(key.encode("utf-8", "surrogateescape"), body, Source("doors", "control", home, 7, 0), DOORS)
+
+
+def change(control: Control) -> RuleChange:
+    return msgspec.json.decode(control.value, type=RuleChange)
+
+
+def test_a_command_goes_to_its_series_with_its_position() -> None:
+    come = entry(COMMAND, "5f0d")
+    (control,) = command_of(come, PARTITIONS)
+    assert control.partition == partition_of(COMMAND["series_id"], PARTITIONS)
+    sent = msgspec.json.decode(control.value, type=SeriesCommand)
+    assert (sent.src, sent.type, sent.by) == (come.src, "resolve", "ada")
+
+
+def test_a_rule_goes_to_every_partition_with_its_position() -> None:
+    come = entry({"v": 1, "project": "shop", "cost_spike_pct": 50})
+    controls = rule_of(come, PARTITIONS)
+    assert [control.partition for control in controls] == list(range(PARTITIONS))
+    rule = Rule(v=1, project="shop", cost_spike_pct=50)
+    assert {change(control) for control in controls} == {RuleChange(v=1, id="shop", src=come.src, rule=rule)}
+
+
+def test_a_tombstone_removes_its_rule_everywhere() -> None:
+    assert [change(control).rule for control in rule_of(entry(None), PARTITIONS)] == [None] * PARTITIONS
+
+
+@pytest.mark.parametrize("key", ["webhooks/shop", "prices/mine", "rule/shop", "rules", ""])
+def test_other_settings_pass_nowhere(key: str) -> None:
+    assert rule_of(entry(b"no JSON at all", key), PARTITIONS) == []
+
+
+@pytest.mark.parametrize(
+    ("come", "said"),
+    [
+        (entry(b"{"), "not a rule"),
+        (entry({"v": 1, "quality_min": 2}), "quality_min"),
+        (entry({"project": "shop"}), "`v`"),
+        (entry(b"\xff"), "not a rule"),
+        (entry({"v": 1}, "rules/"), "id"),
+        (entry({"v": 1}, "rules/" + "x" * 101), "id"),
+        (entry({"v": 1}, "rules/\udcff", partition=0), "not a rule"),
+        (entry({"v": 1}, partition=(partition_of("rules/shop", DOORS) + 1) % DOORS), "murmur2"),
+        (entry(None, partition=(partition_of("rules/shop", DOORS) + 1) % DOORS), "murmur2"),
+    ],
+)
+def test_what_is_no_rule_is_refused_with_the_reason(come: Entry, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        rule_of(come, PARTITIONS)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(b"dance", "not a command"), (None, "not a command"), (COMMAND | {"by": " "}, "say who asks")],
+)
+def test_what_is_no_command_is_refused_with_the_reason(value: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        command_of(entry(value, "5f0d"), PARTITIONS)
