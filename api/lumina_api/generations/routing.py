@@ -100,9 +100,9 @@ class LogRouting:
 def route_state(key: bytes, value: bytes | None, before: int, partitions: int) -> list[Routed]:
     """The new records of one record of the table's changelog, which had `before` partitions.
 
-    `h|series` and `c|series|slot` go where their series goes. `p|number` and `r|number` are what a
-    partition keeps beside its series: its clock, which names its log's Kafka id, and its rules, the same in all.
-    A new one begins with those of an old one. Raises UnknownKey.
+    `h|series` and `c|series|slot` go where their series goes. `p|number` and `r|number` are what a partition
+    keeps beside its series: its clock, which names its log's Kafka id, and its rules, the same in all. A new
+    one begins with those of an old one. Raises UnknownKey.
     """
     kind, *rest = key.split(b"|")
     if kind in (b"h", b"c") and rest:

@@ -175,13 +175,16 @@ async def test_what_fails_again_says_which_letter_it_was(normaliser: Normaliser,
 async def test_a_letter_keeps_project_and_signal_of_the_topic_that_it_came_from(
     settings: Settings,
 ) -> None:
-    own = Settings(**(settings.model_dump() | {"otlp_logs_topics": f"{settings.topic(ALIEN)}=shop"}))
+    own = Settings(**(settings.model_dump() | {"otlp_logs_topics": f"{settings.topic_prefix}{ALIEN}=shop"}))
     async with AIOKafkaProducer(**client_options(own), acks="all") as producer:
         normaliser = Normaliser(cast(Any, SimpleNamespace(producer=Sender(producer))), own, Metrics())
-        normaliser._facts = {own.topic(ALIEN): TopicFacts(EPOCH, 1), own.topic(OTLP): TopicFacts(EPOCH, 4)}
+        normaliser._facts = {
+            own.topic_prefix + ALIEN: TopicFacts(EPOCH, 1),
+            own.topic(OTLP): TopicFacts(EPOCH, 4),
+        }
         await normaliser.process(
             [
-                landed(own, b"\xff", topic=own.topic(ALIEN)),
+                landed(own, b"\xff", topic=own.topic_prefix + ALIEN),
                 landed(own, b"\xff", (PROJECT_HEADER, b"header")),
             ]
         )
