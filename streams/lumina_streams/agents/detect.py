@@ -63,7 +63,10 @@ def cold_key(series_id: str, version: int) -> bytes:
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Action = Callable[[SeriesState], list[Alert]]
-"""What a message does to its series."""
+"""What a control message does to a series."""
+
+Applied = tuple[Call, int]
+"""A call that was applied, and the clock at its place in the log."""
 
 
 @dataclass
@@ -72,7 +75,7 @@ class Changed:
 
     partition: Partition
     state: SeriesState
-    done: list[Action] = field(default_factory=list)
+    done: list[Applied | Action] = field(default_factory=list)
 
 
 class Run:
@@ -167,13 +170,9 @@ class Detector:
             self.metrics.add("duplicate_spans")
             return
         run.changed[call.series_id] = changed
-        clock_ms = partition.clock.ms
-
-        def apply(state: SeriesState) -> list[Alert]:
-            return step(state, call, partition.rules_for(state), run.detected_at, clock_ms)
-
+        state, clock_ms = changed.state, partition.clock.ms
         try:
-            alerts = apply(changed.state)
+            alerts = step(state, call, partition.rules_for(state), run.detected_at, clock_ms)
         except Exception as error:
             # A bug of ours must not stop the partition, nor show the prompt that met it.
             log.error(
@@ -182,12 +181,12 @@ class Detector:
                 error=type(error).__name__,
             )
             self._reject(event, line, f"internal error: {type(error).__name__}", run, call=call)
-            self._undo(changed, call)
+            self._undo(changed, call, run)
             return
-        changed.done.append(_positioned(call.src, apply))
+        changed.done.append((call, clock_ms))
         self._publish(alerts, run)
 
-    def _undo(self, changed: Changed, call: Call) -> None:
+    def _undo(self, changed: Changed, call: Call, run: Run) -> None:
         """Make the series anew as it is without a call that failed, but for its position.
 
         A step that raises may have come halfway: what it left would be in the baseline, and the call's id
@@ -198,8 +197,14 @@ class Detector:
         if state is None:
             state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
         changed.done.append(_positioned(call.src))
-        for action in changed.done:
-            action(state)  # its alerts are in the outbox already
+        rules = changed.partition.rules_for(state)
+        for action in changed.done:  # their alerts are in the outbox already
+            if isinstance(action, tuple):
+                applied, clock_ms = action
+                state.positions.advance(applied.src)
+                step(state, applied, rules, run.detected_at, clock_ms)
+            else:
+                action(state)
         changed.state = state
 
     def _tick(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
