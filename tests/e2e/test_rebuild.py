@@ -1,5 +1,7 @@
 """Views that were deleted come back from the log, row by row the same."""
 
+from pathlib import Path
+
 from e2e.stack import Stack, eventually
 from faults.rows import Row, rows
 from faults.traffic import CALLS, SERIES, land, traffic
