@@ -52,6 +52,7 @@ def attack(what: str, *, own_broker: bool = False) -> Callable[[R], R]:
 
     def register(run: R) -> R:
         name = run.__name__.replace("_", "-")
+        assert name not in ATTACKS, f"two attacks have the name {name}"
         ATTACKS[name] = Attack(name, what, own_broker, run)
         return run
 

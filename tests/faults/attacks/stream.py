@@ -176,7 +176,7 @@ async def stalled_broker(arena: Arena) -> Outcome:
 
 
 @attack("the broker is away for a minute", own_broker=True)
-async def broker_away(arena: Arena) -> Outcome:
+async def stream_broker_away(arena: Arena) -> Outcome:
     """Kill -9 of the only broker; its log survives. Workers end or wait, and go on by themselves."""
     assert arena.broker
     away_s = 60.0 if arena.thorough else 12.0
