@@ -27,6 +27,7 @@ MIB = 1024 * 1024
 # What is promised.
 REFUSED_IN_S = 2.0
 DRAINED_IN_S = 30.0
+SLOWER_S = 0.2
 SLOW_P99_S = 1.0
 STOPPED_IN_S = 10.0
 GROWTH_BYTES = 100 * MB
@@ -158,14 +159,17 @@ async def broker_stalls(arena: Arena) -> Outcome:
     return await _away(arena, arena.broker.pause, arena.broker.resume)
 
 
-@attack("200 ms are added to each way to the broker and back", own_broker=True)
+@attack("the broker answers 200 ms later", own_broker=True)
 async def broker_slow(arena: Arena) -> Outcome:
-    """Under 500 spans/s: answers come in time, and none is an error but 503."""
+    """Under 500 spans/s: answers come in time, and none is an error but 503.
+
+    A request may wait for the one that is under way to the broker, then for its own: two round trips.
+    """
     assert arena.proxy
     await arena.stack.start("gateway", "stream", "api")
     senders = Senders(arena.stack, 33)
     senders.http(50, every_s=0.5)
-    arena.proxy.delay_s = 0.2
+    arena.proxy.delay_s = SLOWER_S / 2  # there, and back
     await asyncio.sleep(60 if arena.thorough else 10)  # what is measured
     heard = await senders.stop()
     arena.proxy.delay_s = 0.0
