@@ -90,7 +90,12 @@ class Recovery(recovery.Recovery):
 
 
 class TableManager(FaustTableManager):
-    """Faust's, with our recovery."""
+    """Faust's, with our recovery, and without the second that it sleeps before it begins."""
+
+    async def on_start(self) -> None:
+        """Make the tables known and let recovery wait for its first rebalance."""
+        await self._update_channels()
+        await self.recovery.start()
 
     @property
     def recovery(self) -> Recovery:
