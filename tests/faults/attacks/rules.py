@@ -166,8 +166,8 @@ async def _obeyed(settings: Settings) -> list[str]:
 async def _dead_letters(settings: Settings) -> list[str]:
     """What is wrong with the dlq, in words: each piece of nonsense has to be there, with its reason."""
     letters = await records(settings, settings.topic(DLQ))
-    reasons = {letter.key.decode(): letter.headers["lumina-dlq-error"].decode() for letter in letters}
-    wanted = {f"{KIND}broken": "not a rule", f"{KIND}misplaced": "murmur2", "": "not a change of a rule"}
-    if reasons.keys() == wanted.keys() and all(why in reasons[key] for key, why in wanted.items()):
+    reasons = [letter.headers["lumina-dlq-error"].decode() for letter in letters]
+    wanted = ("not a rule: ", "murmur2", "not a change of a rule: ")
+    if len(reasons) == len(wanted) and all(any(why in reason for reason in reasons) for why in wanted):
         return []
     return [f"the dlq holds {reasons}"]
