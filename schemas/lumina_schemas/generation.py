@@ -10,7 +10,12 @@ from collections.abc import Collection
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupCoordinatorNotAvailableError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+    for_code,
+)
 
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
@@ -19,7 +24,8 @@ from lumina_schemas.topics import SPANS, STREAM
 AHEAD = 8
 """Later generations that are looked for: each deletes the one before it sooner or later."""
 
-COORDINATOR_S = 15.0
+LOADING = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
+COORDINATOR_S = 30.0
 RETRY_S = 0.2
 
 
@@ -36,19 +42,29 @@ async def is_whole(admin: AIOKafkaAdminClient, settings: Settings) -> bool:
 
 async def offsets_of(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """The offsets at which a consumer group goes on; raises aiokafka's KafkaError."""
-    committed = await admin.list_consumer_group_offsets(group, await coordinator(admin, group))
+    await members_of(admin, group)  # aiokafka takes the answer of one that is still loading for "none"
+    committed = await admin.list_consumer_group_offsets(group)
     return {tp: place.offset for tp, place in committed.items() if place.offset >= 0}
 
 
-async def coordinator(admin: AIOKafkaAdminClient, group: str) -> int:
-    """The broker that coordinates a group. A cluster that never had a group first makes a topic for them."""
+async def members_of(admin: AIOKafkaAdminClient, group: str) -> list[str]:
+    """Client and address of each member of a group; raises aiokafka's KafkaError.
+
+    Waits for a coordinator: a cluster that never had a group first makes a topic for them, and a broker that
+    was only just started reads that topic before it knows its groups.
+    """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + COORDINATOR_S
     while True:
         try:
-            found: int = await admin.find_coordinator(group)
-            return found
-        except GroupCoordinatorNotAvailableError:
+            # One group a request: aiokafka 0.14 reads the answer (version 3) as one of version 2, and
+            # stumbles where a second group follows.
+            (response,) = await admin.describe_consumer_groups([group])
+            ((code, _, _, _, _, members, *_),) = response.groups
+            if code:
+                raise for_code(code)(f"Group {group} cannot be described.")
+            return sorted(f"{client} at {host}" for _, client, host, *_ in members)
+        except LOADING:
             if loop.time() > deadline:
                 raise
             await asyncio.sleep(RETRY_S)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from lumina_schemas.generation import coordinator
+from lumina_schemas.generation import members_of
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
@@ -15,14 +15,7 @@ LEAVE_MARGIN_S = 5.0
 
 async def members(admin: AIOKafkaAdminClient, groups: Sequence[str]) -> list[str]:
     """All members of these groups: group, client and address of each."""
-    found = []
-    for group in groups:
-        # One at a time: aiokafka 0.14 reads the answer (version 3) as one of version 2, and stumbles where a
-        # second group follows.
-        (response,) = await admin.describe_consumer_groups([group], await coordinator(admin, group))
-        for _, name, _, _, _, who, *_ in response.groups:
-            found += [f"{name}: {client} at {host}" for _, client, host, *_ in who]
-    return sorted(found)
+    return [f"{group}: {member}" for group in groups for member in await members_of(admin, group)]
 
 
 async def until_empty(
