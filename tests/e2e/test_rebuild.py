@@ -1,16 +1,10 @@
 """Views that were deleted come back from the log, row by row the same."""
 
-from pathlib import Path
-
 from e2e.stack import Stack, eventually
-from faults.rows import Row, rows
+from faults.rows import rows
+from faults.shown import content
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import SETTLE_S, verdict
-
-
-def content(path: Path) -> list[Row]:
-    """All rows but the positions: ticks move those on while the test looks."""
-    return [row for row in rows(path) if row[0] != "positions"]
 
 
 async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:
@@ -27,11 +21,11 @@ async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:
     alerts = (await stack.get("/api/v1/alerts", project="e2e"))["items"]
     assert alerts
     api.stop()
-    before = content(path)
+    before = content(rows(path))
     for file in path.parent.glob(path.name + "*"):
         file.unlink()
     (api,) = await stack.start("api")
     await eventually(complete, SETTLE_S, lambda: "the rebuilt views do not show every call")
     assert (await stack.get("/api/v1/alerts", project="e2e"))["items"] == alerts
     api.stop()
-    assert content(path) == before
+    assert content(rows(path)) == before

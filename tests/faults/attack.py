@@ -24,6 +24,17 @@ class Outcome:
     broken: list[str] = field(default_factory=list)
     """What else did not hold, in words: a deadline, a status, an error that must not be."""
 
+    def plus(self, more: "Outcome") -> "Outcome":
+        """This and what else was found."""
+        return Outcome(
+            self.lost + more.lost,
+            self.duplicated + more.duplicated,
+            self.baselines + more.baselines,
+            self.alerts + more.alerts,
+            self.resume_s if more.resume_s is None else more.resume_s,
+            [*self.broken, *more.broken],
+        )
+
     @property
     def exact(self) -> bool:
         """Whether nothing differs and every other promise held."""

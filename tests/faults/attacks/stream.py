@@ -10,6 +10,7 @@ from faults.attack import Outcome, attack
 from faults.keeper import Keeper
 from faults.letters import caught_up
 from faults.pulse import resumed
+from faults.shown import shown
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import verdict
 from lumina_api.inventory import take_inventory
@@ -29,10 +30,10 @@ def seed() -> int:
     return random.randrange(1_000_000)
 
 
-@attack("kill -9 of the stream worker in mid-stream, twice")
+@attack("kill -9 of the stream worker in mid-stream, twice, and of the api")
 async def kill_9(arena: Arena) -> Outcome:
-    """Its successor takes over what the dead one had in hand."""
-    (worker,) = await arena.stack.start("stream")
+    """Their successors take over what the dead ones had in hand. Views and costs are compared too."""
+    worker, api = await arena.stack.start("stream", "api")
     landing = asyncio.create_task(land(arena.settings, traffic(seed()), seconds=12))
     took = []
     for _ in range(2):
@@ -41,6 +42,8 @@ async def kill_9(arena: Arena) -> Outcome:
         began = time.monotonic()
         worker = arena.stack.spawn("stream")
         took.append(await resumed(arena.settings, began))
+    api.kill()
+    (api,) = await arena.stack.start("api")
     await landing
     outcome = await verdict(arena.settings, SENT)
     outcome.resume_s = max(took)
@@ -50,7 +53,7 @@ async def kill_9(arena: Arena) -> Outcome:
         await caught_up(arena.settings, within_s=COMMITTED_S)
     except AssertionError as error:  # the next start would read all of it again
         outcome.broken.append(str(error))
-    return outcome
+    return outcome.plus(await shown(arena, api, SENT))
 
 
 @attack("one of two workers leaves and returns under load")
@@ -135,7 +138,7 @@ async def paused(arena: Arena) -> Outcome:
     await _ends(first, outcome, "the worker that was stopped")
     await stack.start("stream")
     await landing
-    return _with(await verdict(arena.settings, SENT), outcome)
+    return outcome.plus(await verdict(arena.settings, SENT))
 
 
 @attack("two workers with one instance id")
@@ -149,7 +152,7 @@ async def one_id_twice(arena: Arena) -> Outcome:
     outcome = Outcome()
     await _ends(first, outcome, "the first of the two")
     await landing
-    outcome = _with(await verdict(arena.settings, SENT), outcome)
+    outcome = outcome.plus(await verdict(arena.settings, SENT))
     if not second.running:
         outcome.broken.append("the second of the two has ended as well")
     return outcome
@@ -180,6 +183,7 @@ async def stream_broker_away(arena: Arena) -> Outcome:
     """Kill -9 of the only broker; its log survives. Workers end or wait, and go on by themselves."""
     assert arena.broker
     away_s = 60.0 if arena.thorough else 12.0
+    (api,) = await arena.stack.start("api")
     async with Keeper(arena.stack, "stream") as keeper:
         landing = asyncio.create_task(land(arena.settings, traffic(seed()), seconds=6))
         await asyncio.sleep(random.uniform(1.0, 3.0))
@@ -195,7 +199,7 @@ async def stream_broker_away(arena: Arena) -> Outcome:
             outcome.broken.append(f"processing resumed {took:.1f} s after the broker")
         if len(keeper.codes) > 4:
             outcome.broken.append(f"the worker crashed {len(keeper.codes)} times: a supervisor would give up")
-    return outcome
+    return outcome.plus(await shown(arena, api, SENT))
 
 
 @attack("kill -9, and a successor with other limits of a batch")
@@ -227,8 +231,3 @@ async def _ends(process: Process, outcome: Outcome, who: str, within_s: float = 
         return
     if (code := process.stop()) != 1:
         outcome.broken.append(f"{who}: exit status {code}")
-
-
-def _with(outcome: Outcome, more: Outcome) -> Outcome:
-    outcome.broken += more.broken
-    return outcome
