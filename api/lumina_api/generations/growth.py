@@ -20,7 +20,7 @@ from aiokafka.errors import for_code
 
 from lumina_api.generations import groups
 from lumina_api.generations.merge import Stalled, merged
-from lumina_api.generations.routing import LogRouting, UnknownKey, route_state
+from lumina_api.generations.routing import LogRouting, Starts, UnknownKey, route_state
 from lumina_api.generations.writer import Writer
 from lumina_api.kafka import admin_client, partition_counts
 from lumina_api.provision import ProvisionError, create, series_partitions
@@ -208,18 +208,17 @@ class _Copy:
         source, target = self._old.topic(SPANS), self._new.topic(SPANS)
         facts = await describe(client_options(self._old), [source])
         routing = LogRouting(facts[source].epoch, self._to)
-        starts: dict[int, int] = {}
+        starts = Starts()
         progress = _Progress(f"{source}: the log of the series", self._say)
         async for record in merged(reader, await self._open(reader, source, progress)):
-            new = record.offset >= places.get(TopicPartition(source, record.partition), 0)
-            for routed in routing.route(record.partition, record.offset, record.value or b"", record.headers):
-                if new:
-                    starts.setdefault(routed.partition, writer.ends[target, routed.partition])
+            done = record.offset < places.get(TopicPartition(source, record.partition), 0)
+            route = routing.route(record.partition, record.offset, record.value or b"", record.headers)
+            starts.note(route, done, lambda number: writer.ends[target, number])
+            for routed in route.records:
                 await writer.send(target, routed, record.timestamp, record.headers)
             progress.next()
-        done = progress.end()
-        return done, {
-            TopicPartition(target, number): starts.get(number, writer.ends[target, number])
+        return progress.end(), {
+            TopicPartition(target, number): starts.of(number, writer.ends[target, number])
             for number in range(self._to)
         }
 

@@ -5,7 +5,7 @@ each old partition do.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +25,16 @@ class Routed(NamedTuple):
     partition: int
     value: bytes | None
     key: bytes | None = None
+
+
+class Route(NamedTuple):
+    """Where one old record goes."""
+
+    records: list[Routed]
+    shared: tuple[bytes, int] | None = None
+    """Value and number of a message that lies in every old partition; its copies have the same. Only for the
+    first of them there are records.
+    """
 
 
 class UnknownKey(ValueError):
@@ -54,15 +64,15 @@ class LogRouting:
         self._met: dict[int, Counter[bytes]] = defaultdict(Counter)
         self._sent: Counter[bytes] = Counter()
 
-    def route(self, partition: int, offset: int, value: bytes, headers: Headers) -> list[Routed]:
+    def route(self, partition: int, offset: int, value: bytes, headers: Headers) -> Route:
         """The new records of one old one. What cannot be read goes along: detect says what is wrong."""
         kind = next((bytes(value) for name, value in headers if name == TYPE_HEADER), None)
         if kind is None:
-            return self._batch(partition, value)
+            return Route(self._batch(partition, value))
         if kind == TICK:
-            return []
+            return Route([])
         if kind == COMMAND:
-            return [self._command(partition, offset, value)]
+            return Route([self._command(partition, offset, value)])
         return self._broadcast(partition, value)
 
     def _batch(self, partition: int, value: bytes) -> list[Routed]:
@@ -87,14 +97,39 @@ class LogRouting:
             value = _encode(msgspec.structs.replace(command, src=place))
         return Routed(partition_of(command.series_id, self._partitions), value)
 
-    def _broadcast(self, partition: int, value: bytes) -> list[Routed]:
+    def _broadcast(self, partition: int, value: bytes) -> Route:
         """What concerns no single series (rules) lies in every old partition, and once in every new one."""
         met = self._met[partition]
         met[value] += 1
+        shared = (value, met[value])
         if met[value] <= self._sent[value]:
-            return []
+            return Route([], shared)
         self._sent[value] += 1
-        return [Routed(number, value) for number in range(self._partitions)]
+        return Route([Routed(number, value) for number in range(self._partitions)], shared)
+
+
+class Starts:
+    """Where detect goes on in each new partition: at the first record that the old workers had not done.
+
+    One that was copied once for all old partitions is not done as long as one of them had not done it.
+    """
+
+    def __init__(self) -> None:
+        self._starts: dict[int, int] = {}
+        self._shared: dict[tuple[bytes, int], dict[int, int]] = {}
+
+    def note(self, route: Route, done: bool, end: Callable[[int], int]) -> None:
+        """Note an old record that is about to be written; `end(partition)` is the next offset of each."""
+        offsets = {record.partition: end(record.partition) for record in route.records}
+        if route.shared is not None:
+            offsets = self._shared.setdefault(route.shared, offsets)
+        if not done:
+            for partition, offset in offsets.items():
+                self._starts[partition] = min(offset, self._starts.get(partition, offset))
+
+    def of(self, partition: int, end: int) -> int:
+        """Where detect goes on in a partition that ends at `end`."""
+        return self._starts.get(partition, end)
 
 
 def route_state(key: bytes, value: bytes | None, before: int, partitions: int) -> list[Routed]:
