@@ -21,6 +21,7 @@ from lumina_schemas.source import Source
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
+from lumina_streams.agents.doors import UNREADABLE
 from lumina_streams.agents.outbox import Outbox
 from lumina_streams.agents.partition import Partition, clock_key, rules_key
 from lumina_streams.app import WorkerApp
@@ -60,8 +61,6 @@ def cold_key(series_id: str, version: int) -> bytes:
     return f"c|{series_id}|{version % 2}".encode()
 
 
-UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
 Action = Callable[[SeriesState], list[Alert]]
 """What a control message does to a series."""
 
@@ -95,7 +94,6 @@ class Detector:
         self.table = table
         self.settings = settings
         self.metrics = metrics
-        self.max_message_bytes = settings.max_message_bytes
         self.defaults = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.dlq_topic = settings.topic(DLQ)
@@ -229,8 +227,13 @@ class Detector:
         except UNREADABLE as error:
             self._reject(event, value, f"not a change of a rule: {error}", run, stage="control")
             return
+
+        def latest(series_id: str) -> SeriesState | None:
+            changed = self._changing(series_id, partition, run)
+            return None if changed is None else changed.state
+
         try:
-            due = partition.change_rules(change, lambda series_id: self._latest(series_id, run))
+            due = partition.change_rules(change, latest)
         except RuleBookFullError as error:
             self._reject(event, value, str(error), run, stage="control")
             return
@@ -316,7 +319,7 @@ class Detector:
             redriven = Redriven(call.src.epoch, call.src.partition, call.src.offset, 0)
         origin = dlq.Origin(message.topic, message.partition, message.offset, redriven=redriven)
         spans = None if call is None else 1
-        letter = dlq.letter(origin, stage, reason, body, self.max_message_bytes, spans)
+        letter = dlq.letter(origin, stage, reason, body, self.settings.max_message_bytes, spans)
         run.outbox.add(self.dlq_topic, letter.value, key=letter.key, headers=letter.headers)
 
     def _calls(self, event: EventT[bytes], run: Run) -> list[tuple[Call, bytes]]:
@@ -333,11 +336,6 @@ class Detector:
                 calls.append((decoded, line))
         self.metrics.add("calls", len(calls))
         return calls
-
-    def _latest(self, series_id: str, run: Run) -> SeriesState | None:
-        """The state of a series as this run has left it so far; None where it was never seen."""
-        known = run.changed.get(series_id)
-        return self._state(series_id) if known is None else known.state
 
     def _changing(self, series_id: str, partition: Partition, run: Run) -> Changed | None:
         """A series as this run has left it so far; None where it was never seen."""
