@@ -142,7 +142,7 @@ def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     mine = alert(1, top_spans=(TopSpan("ab" * 16, "b" * 16, "2026-01-01T12:00:00Z"),))
     rest.apply(rest.log.spans([*lines, late]), rest.log.alert(mine), rest.log.alert(alert(2)))
     trace = rest.get(f"/api/v1/traces/{'AB' * 16}")
-    assert [(node["span_id"][0], node["depth"], node["is_call"]) for node in trace["spans"]] == [
+    assert [(node["span_id"][0], node["depth"], node["priced"]) for node in trace["spans"]] == [
         ("a", 0, False),
         ("b", 1, True),
         ("d", 2, True),
