@@ -93,6 +93,7 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     status: Status = "unset"
     error: SpanError | None = None
     provider: str = ""  # canonical: openai, anthropic, aws.bedrock, ...
+    provider_guessed: bool = False  # nobody named it: taken from the host or the model's name
     request_model: str = ""
     response_model: str = ""
     response_id: str = ""
@@ -103,8 +104,10 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     input_tokens: int | None = None  # cached ones included
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None  # the part of cache_write_tokens that is kept for an hour
     output_tokens: int | None = None  # reasoning included
     reasoning_tokens: int | None = None
+    service_tier: str = ""  # as the provider reported it: default, batch, flex, priority, ...
     finish_reasons: tuple[str, ...] = ()
     streaming: bool | None = None
     session_id: str = ""
@@ -114,6 +117,8 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     cost_usd: float | None = None
     cost_status: CostStatus | None = None  # None where there is nothing to price
     cost_reason: str = ""  # why estimated or unknown
+    price_version: str = ""  # by which prices; "" where none was looked for
+    reported_cost_usd: float | None = None  # what the sender says that it cost; never in sums
     priced: bool = False  # True: this span's cost counts in sums
     scope: str = ""  # instrumentation scope
     attributes: dict[str, Any] = {}  # what no field above holds, for display

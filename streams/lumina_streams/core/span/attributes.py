@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from lumina_schemas.mapping import content, fields, usage
+from lumina_schemas.mapping import content, costs, fields, usage
 from lumina_schemas.mapping.providers import FRAMEWORKS
 
 Path = tuple[str | int, ...]
@@ -152,6 +152,7 @@ def _known() -> dict[str, Slot]:
     declare(FIELD, "first_token_mixed", fields.FIRST_TOKEN_MIXED)
     declare(KEPT, "workflow", fields.WORKFLOWS)
     declare(KEPT, "route", fields.ROUTES)
+    declare(KEPT, "reported_cost_usd", costs.COSTS)
     declare(CONTENT, "input", content.INPUTS)
     declare(CONTENT, "output", content.OUTPUTS)
     declare(CONTENT, "system", (content.SYSTEM,))

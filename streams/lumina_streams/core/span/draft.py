@@ -21,6 +21,7 @@ from lumina_streams.core.content.messages import Messages
 from lumina_streams.core.content.sources import content_of
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
 from lumina_streams.core.span.provider import provider_of
+from lumina_streams.core.span.reported import reported_cost
 from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
 
 MAX_ERROR_CHARS = 4_000
@@ -86,11 +87,22 @@ class Draft(Struct):
     attributes: dict[str, Any]
     events: tuple[SpanEvent, ...]
     duplicate_of: str = ""
+    reported_cost_usd: float | None = None
 
     @property
     def leaf(self) -> bool:
         """Whether it is a call of a model: what is priced."""
         return self.kind in LEAVES
+
+    @property
+    def provider_guessed(self) -> bool:
+        """Whether the provider follows from other signs than its name."""
+        return bool(self.provider) and not self.provider_named
+
+    @property
+    def service_tier(self) -> str:
+        """The tier under the record's name."""
+        return self.tier
 
 
 def draft_of(span: Any, context: Context, index: int) -> Draft:
@@ -193,6 +205,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         route=(name_of(value) if (value := get("route")) else ""),
         attributes=reading.other,
         events=what.events,
+        reported_cost_usd=reported_cost(reading, scope),
     )
 
 

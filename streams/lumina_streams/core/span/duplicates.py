@@ -136,6 +136,8 @@ def _tell(call: Draft, other: Draft) -> None:
     call.workflow = call.workflow or other.workflow
     call.route = call.route or other.route
     call.tier = call.tier or other.tier
+    if call.reported_cost_usd is None:
+        call.reported_cost_usd = other.reported_cost_usd
     if call.ttft_ms is None:
         call.ttft_ms = other.ttft_ms
     if call.streaming is None:

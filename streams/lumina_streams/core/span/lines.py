@@ -99,6 +99,7 @@ def _bones(line: Line, limit: int) -> Line:
                     "response_model",
                     "response_id",
                     "cost_reason",
+                    "service_tier",
                     "environment",
                     "scope",
                 )

@@ -18,6 +18,7 @@ from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import tool_calls_of
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import plain
+from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
 from lumina_streams.core.span.duplicates import mark_duplicates
 from lumina_streams.core.span.endpoint import endpoint_of
@@ -188,24 +189,20 @@ def _span(
         draft.endpoint, draft.prompt_name, draft.workflow, route, draft.operation, draft.kind
     )
     cost_usd = cost_status = None
-    cost_reason = ""
+    cost_reason = price_version = ""
     priced = False
     if draft.leaf:
         if draft.duplicate_of:
             cost_reason = f"duplicate of {draft.duplicate_of}"
         else:
             priced = True
-            cost = prices.cost(
-                draft.provider if draft.provider_named else "",
-                draft.request_model,
-                draft.response_model,
-                usage,
-                draft.start_ns,
-                draft.tier,
-                needs_output=draft.kind == "llm",
-                failed=draft.status == "error",
+            usage, cost = price(draft, usage, context.project, prices)
+            cost_usd, cost_status, cost_reason, price_version = (
+                cost.usd,
+                cost.status,
+                cost.reason,
+                cost.version,
             )
-            cost_usd, cost_status, cost_reason = cost.usd, cost.status, cost.reason
     return Span(
         v=SCHEMA_VERSION,
         src=Source(landing.epoch, landing.origin, landing.partition, landing.offset, ordinal),
@@ -227,6 +224,7 @@ def _span(
         status=draft.status,
         error=draft.error,
         provider=draft.provider,
+        provider_guessed=draft.provider_guessed,
         request_model=draft.request_model,
         response_model=draft.response_model,
         response_id=draft.response_id,
@@ -237,8 +235,10 @@ def _span(
         input_tokens=usage.input,
         cache_read_tokens=usage.cache_read,
         cache_write_tokens=usage.cache_write,
+        cache_write_1h_tokens=usage.cache_write_1h,
         output_tokens=usage.output,
         reasoning_tokens=usage.reasoning,
+        service_tier=draft.tier,
         finish_reasons=draft.finish_reasons,
         streaming=draft.streaming,
         session_id=draft.session_id,
@@ -248,6 +248,8 @@ def _span(
         cost_usd=cost_usd,
         cost_status=cost_status,
         cost_reason=cost_reason,
+        price_version=price_version,
+        reported_cost_usd=draft.reported_cost_usd,
         priced=priced,
         scope=context.scope,
         attributes=draft.attributes,
