@@ -34,9 +34,9 @@ class Provisioned:
     partitions: dict[str, int]
 
 
-def wanted(topics: Iterable[Topic] = TOPICS) -> list[Topic]:
-    """The declared topics that every installation has."""
-    return [topic for topic in topics if not topic.optional]
+def wanted(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[Topic]:
+    """The declared topics that an installation with these settings has."""
+    return [topic for topic in topics if settings.uses(topic)]
 
 
 def series_partitions(counts: dict[str, int], settings: Settings) -> int:
@@ -47,7 +47,7 @@ def series_partitions(counts: dict[str, int], settings: Settings) -> int:
     """
     found = {
         settings.topic(topic): counts[settings.topic(topic)]
-        for topic in wanted()
+        for topic in wanted(settings)
         if topic.partitioned_by == "series" and settings.topic(topic) in counts
     }
     if len(set(found.values())) > 1:
@@ -70,7 +70,7 @@ async def provision(settings: Settings, deadline_s: float = DEADLINE_S) -> Provi
         async with asyncio.timeout(deadline_s), admin_client(options) as admin:
             counts = await partition_counts(admin)
             missing_landing = (settings.landing_topics | settings.landing_logs_topics).keys() - counts.keys()
-            ours = {settings.topic(topic) for topic in wanted()}
+            ours = {settings.topic(topic) for topic in wanted(settings)}
             if absent := sorted(missing_landing - ours):
                 raise ProvisionError(
                     f"Landing topics {', '.join(absent)} do not exist. Create them, or take them out of "
@@ -79,7 +79,7 @@ async def provision(settings: Settings, deadline_s: float = DEADLINE_S) -> Provi
             if why := await obstacle(settings, counts):
                 raise ProvisionError(why)
             by_series = series_partitions(counts, settings)
-            new = [topic for topic in wanted() if settings.topic(topic) not in counts]
+            new = [topic for topic in wanted(settings) if settings.topic(topic) not in counts]
             await create(admin, new, settings, by_series)
             while ours - (counts := await partition_counts(admin)).keys():
                 await asyncio.sleep(0.05)

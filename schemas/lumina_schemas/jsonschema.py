@@ -11,8 +11,11 @@ from typing import Any
 import msgspec
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.call import Call
 from lumina_schemas.control import Command, SeriesCommand, Tick
+from lumina_schemas.correction import Correction
 from lumina_schemas.generated import run
+from lumina_schemas.price import Price
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.span import Content, Span
 
@@ -25,6 +28,9 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "series-command": SeriesCommand,
     "rule": Rule,
     "rule-change": RuleChange,
+    "price": Price,
+    "correction": Correction,
+    "call": Call,
 }
 """Every public record by the name of its file."""
 

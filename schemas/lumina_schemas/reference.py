@@ -76,7 +76,8 @@ def _kept(topic: Topic) -> str:
         return "the last value of each key"
     if topic.retention_ms is None:
         return "as the cluster's default says"
-    return f"{topic.retention_ms // (24 * HOUR_MS)} days"
+    days = f"{topic.retention_ms // (24 * HOUR_MS)} days"
+    return days if topic.cleanup == "delete" else f"the last value of each key, for {days}"
 
 
 if __name__ == "__main__":

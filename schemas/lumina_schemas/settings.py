@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from lumina_schemas.topics import DECLARED, STREAM, Topic, numbered
+from lumina_schemas.topics import CALLS, DECLARED, STREAM, Topic, numbered
 
 
 def _standard(name: str) -> AliasChoices:
@@ -145,6 +145,24 @@ class Settings(BaseSettings):
         default=5.0, gt=0, description="How often time passes for series that have no calls."
     )
 
+    # Prices
+    prices_file: Path | None = Field(
+        default=None,
+        description="TOML file of your own prices; see prices.md. `lumina.settings` comes before it.",
+    )
+    prefer_reported_cost: bool = Field(
+        default=False,
+        description="Take the cost that a sender reports in place of ours; such calls are `estimated`.",
+    )
+    estimate_tokens: bool = Field(
+        default=False,
+        description="Estimate tokens from the text of calls that report none; such calls are `estimated`.",
+    )
+    calls_topic: bool = Field(
+        default=False,
+        description="Write each priced call to `lumina.calls` too, without content, as a message of its own.",
+    )
+
     # Local stack
     data_dir: Path = Field(default=Path(".lumina"), description="Folder of all local data.")
     views_path: Path | None = Field(
@@ -161,7 +179,7 @@ class Settings(BaseSettings):
         description="`make up` plays demo traffic; 0 = never.",
     )
 
-    @field_validator("views_path", "cache_dir", mode="before")
+    @field_validator("views_path", "cache_dir", "prices_file", mode="before")
     @classmethod
     def _unset(cls, path: object) -> object:
         return None if path == "" else path
@@ -180,6 +198,10 @@ class Settings(BaseSettings):
     def landing_logs_topics(self) -> dict[str, str | None]:
         """Full names of the topics that hold OTLP logs, each with its project or None."""
         return {self.topic("otlp-logs"): None} | _landing(self.otlp_logs_topics)
+
+    def uses(self, topic: Topic) -> bool:
+        """Whether an installation with these settings has a declared topic."""
+        return not topic.optional or (topic is CALLS and self.calls_topic)
 
     def topic(self, topic: Topic | str) -> str:
         """Full name of a declared topic, in the generation in use."""

@@ -101,6 +101,7 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     status: Status = "unset"
     error: SpanError | None = None
     provider: str = ""  # canonical: openai, anthropic, aws.bedrock, ...
+    provider_guessed: bool = False  # nobody named it: taken from the host or the model's name
     request_model: str = ""
     response_model: str = ""
     response_id: str = ""
@@ -127,6 +128,8 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     cost_usd: float | None = None
     cost_status: CostStatus | None = None  # None where there is nothing to price
     cost_reason: str = ""  # why estimated or unknown
+    price_version: str = ""  # by which prices; "" where none was looked for
+    reported_cost_usd: float | None = None  # what the sender says that it cost; never in sums
     priced: bool = False  # True: this span is a call and counts in sums; false on roll-ups and duplicates
     duplicate_of: str = ""  # id of the span that is the call of which this one tells again
     candidate: bool = False  # a roll-up with tokens: a call if no call of its trace is below it

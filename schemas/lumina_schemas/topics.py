@@ -30,7 +30,7 @@ class Topic:
     partitioned_by: PartitionedBy
     writer: str
     readers: tuple[str, ...]
-    cleanup: Literal["delete", "compact"] = "delete"
+    cleanup: Literal["delete", "compact", "compact,delete"] = "delete"
     retention_ms: int | None = 7 * DAY_MS
     config: dict[str, str] = field(default_factory=dict)
     optional: bool = False
@@ -53,7 +53,7 @@ class Topic:
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(max_message_bytes),
         }
-        if self.cleanup == "delete" and self.retention_ms is not None:
+        if "delete" in self.cleanup and self.retention_ms is not None:
             settings["retention.ms"] = str(self.retention_ms)
         return settings | self.config
 
@@ -131,9 +131,21 @@ SETTINGS = Topic(
     "keys, rules, webhooks, prices, erasures; key = kind/id, tombstone = removed",
     partitioned_by="key",
     writer="api, or anyone",
-    readers=("routers", "views"),
+    readers=("routers", "normalise", "views"),
     cleanup="compact",
     config=COMPACTED,
+)
+# Kept for longer than a span can be (7 days, and up to 7 more until Kafka closes its segment): views that are
+# built anew must find the correction of every span that they find. Of each call the last one is enough.
+CORRECTIONS = Topic(
+    "corrections",
+    "what a call costs by other prices, key = project/trace id/span id",
+    partitioned_by="key",
+    writer="lumina reprice",
+    readers=("views",),
+    cleanup="compact,delete",
+    retention_ms=30 * DAY_MS,
+    config=ARRIVAL | COMPACTED,
 )
 REPLAYS = Topic(
     "replays",
@@ -172,6 +184,7 @@ TOPICS: tuple[Topic, ...] = (
     ALERTS,
     COMMANDS,
     SETTINGS,
+    CORRECTIONS,
     REPLAYS,
     DLQ,
     DETECT_CHANGELOG,

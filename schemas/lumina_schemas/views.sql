@@ -28,6 +28,7 @@ CREATE TABLE spans (
     status VARCHAR NOT NULL,
     error VARCHAR USING COMPRESSION zstd,
     provider VARCHAR NOT NULL,
+    provider_guessed BOOLEAN NOT NULL,
     request_model VARCHAR NOT NULL,
     response_model VARCHAR NOT NULL,
     response_id VARCHAR NOT NULL,
@@ -54,6 +55,8 @@ CREATE TABLE spans (
     cost_usd DOUBLE,
     cost_status VARCHAR,
     cost_reason VARCHAR NOT NULL,
+    price_version VARCHAR NOT NULL,
+    reported_cost_usd DOUBLE,
     priced BOOLEAN NOT NULL,
     duplicate_of VARCHAR NOT NULL,
     candidate BOOLEAN NOT NULL,
@@ -86,6 +89,21 @@ CREATE TABLE contents (
     src_partition BIGINT NOT NULL,
     src_offset BIGINT NOT NULL,
     src_ordinal BIGINT NOT NULL
+);
+
+-- The last correction of each call. It is put into the call's row when either of the two comes, so that
+-- their order cannot matter; queries read the rows alone.
+CREATE TABLE corrections (
+    project VARCHAR NOT NULL,
+    trace_id VARCHAR NOT NULL,
+    span_id VARCHAR NOT NULL,
+    start_ns BIGINT NOT NULL,
+    cost_usd DOUBLE,
+    cost_status VARCHAR NOT NULL,
+    cost_reason VARCHAR NOT NULL,
+    price_version VARCHAR NOT NULL,
+    at_ns BIGINT NOT NULL,
+    "by" VARCHAR NOT NULL
 );
 
 -- One row an alert, its highest revision; `record` is the whole alert as it stands on its topic.
@@ -173,6 +191,9 @@ WHERE project = $project AND (
 -- part: erase_spans
 DELETE FROM spans WHERE project = $project AND start_ns < $before_ns
 
+-- part: erase_corrections
+DELETE FROM corrections WHERE project = $project AND start_ns < $before_ns
+
 -- part: erase_alerts
 DELETE FROM alerts WHERE project = $project AND opened_ns < $before_ns
 
@@ -230,6 +251,30 @@ DELETE FROM spans WHERE rowid IN $rows
 
 -- part: insert_spans
 INSERT INTO spans BY NAME SELECT * FROM incoming
+
+-- part: correct_spans
+-- `incoming`: spans or corrections of a batch, all between $first_ns and $last_ns.
+UPDATE spans SET
+    cost_usd = corrections.cost_usd, cost_status = corrections.cost_status,
+    cost_reason = corrections.cost_reason, price_version = corrections.price_version
+FROM corrections
+WHERE spans.start_ns BETWEEN $first_ns AND $last_ns
+  AND corrections.start_ns BETWEEN $first_ns AND $last_ns
+  AND spans.start_ns = corrections.start_ns AND spans.span_id = corrections.span_id
+  AND spans.trace_id = corrections.trace_id AND spans.project = corrections.project
+  AND spans.cost_status IS NOT NULL
+  AND corrections.span_id IN (SELECT span_id FROM incoming)
+
+-- part: corrected_between
+SELECT EXISTS (FROM corrections WHERE start_ns BETWEEN $first_ns AND $last_ns)
+
+-- part: replace_corrections
+DELETE FROM corrections USING incoming
+WHERE corrections.span_id = incoming.span_id AND corrections.trace_id = incoming.trace_id
+  AND corrections.project = incoming.project
+
+-- part: insert_corrections
+INSERT INTO corrections BY NAME SELECT * FROM incoming
 
 -- part: insert_contents
 INSERT INTO contents BY NAME

@@ -16,6 +16,7 @@ from lumina_streams.transport.lease import Lease
 from lumina_streams.transport.producer import Producer
 from lumina_streams.transport.progress import Progress
 from lumina_streams.transport.recovery import Recovery, TableManager
+from lumina_streams.transport.settings_reader import SettingsReader
 from lumina_streams.transport.slot import Slot
 from lumina_streams.transport.table import SeriesTable
 
@@ -43,6 +44,8 @@ class WorkerApp(faust.App):
     progress: Progress
     consumer: Consumer
     producer: Producer
+    settings_reader: SettingsReader | None = None
+    """What must have been read before this app's agents work, where they need settings."""
 
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)

@@ -33,6 +33,9 @@ MISSING_S = 30.0
 RETRY_S = 0.5
 ANSWER_S = 10.0
 
+Check = Callable[[Settings], None]
+"""Raises StartError where a worker could not work with these settings."""
+
 Register = Callable[["WorkerApp", Settings, Metrics], None]
 
 
@@ -45,6 +48,7 @@ class Start:
 
     def __init__(self, settings: Settings, topics: Sequence[Topic]) -> None:
         self.settings = settings
+        topics = [topic for topic in topics if settings.uses(topic)]
         self.names = [settings.topic(topic) for topic in topics]
         self.by_series = [settings.topic(topic) for topic in topics if topic.partitioned_by == "series"]
         self.why = "starting"
@@ -102,10 +106,11 @@ class Start:
         return next(iter(counts.values()))
 
 
-def run_worker(name: str, topics: Sequence[Topic], register: Register) -> None:
+def run_worker(name: str, topics: Sequence[Topic], register: Register, check: Check = lambda _: None) -> None:
     """Run a worker until SIGTERM; it then finishes its run, commits and leaves.
 
-    `topics` must exist before it starts; `register` adds the agents. Exit status 1 where it cannot work.
+    `topics` must exist before it starts; `register` adds the agents; `check` looks at the settings before
+    anything is waited for. Exit status 1 where it cannot work.
     """
     settings = Settings()
     level = settings.log_level.upper()
@@ -119,6 +124,7 @@ def run_worker(name: str, topics: Sequence[Topic], register: Register) -> None:
     metrics = Metrics(name)
     reasons: list[Callable[[], list[str]]] = [lambda: [start.why]]
     try:
+        check(settings)
         page = Page(settings.health_port, lambda: reasons[-1](), metrics.text)
         page.start()
         partitions = asyncio.run(start.partitions())

@@ -45,14 +45,14 @@ async def test_creates_all_with_their_settings_and_the_brokers_replication(
     bare: Settings, admin: AIOKafkaAdminClient
 ) -> None:
     done = await provision(bare)
-    assert set(done.created) == {bare.topic(topic) for topic in wanted()}
+    assert set(done.created) == {bare.topic(topic) for topic in wanted(bare)}
     assert set(done.partitions.values()) == {6}
-    resources = [ConfigResource(ConfigResourceType.TOPIC, bare.topic(topic)) for topic in wanted()]
+    resources = [ConfigResource(ConfigResourceType.TOPIC, bare.topic(topic)) for topic in wanted(bare)]
     found: dict[str, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
         for _, _, _, name, entries in response.resources:
             found[name] = {entry[0]: entry[1] for entry in entries}
-    for topic in wanted():
+    for topic in wanted(bare):
         expected = topic.settings(bare.max_message_bytes)
         assert {key: found[bare.topic(topic)][key] for key in expected} == expected
 

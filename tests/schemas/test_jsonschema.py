@@ -1,13 +1,17 @@
 """The JSON Schemas say what the records are: checked against encoded records, not against themselves."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
 import pytest
 
 from lumina_schemas.alert import Alert, Baseline, Signal
+from lumina_schemas.call import call_of
 from lumina_schemas.control import Command, Reached, SeriesCommand, Tick
+from lumina_schemas.correction import Correction
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
+from lumina_schemas.price import Price, PriceTier, TokenPrices
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
@@ -57,7 +61,26 @@ EXAMPLES: dict[str, msgspec.Struct] = {
     ),
     "rule": Rule(v=1, project="p", cost_spike_pct=50.0),
     "rule-change": RuleChange(v=1, id="p", src=SRC, rule=Rule(v=1, min_samples=50)),
+    "price": Price(
+        model="llama-3*",
+        input=0.1,
+        tiers=(PriceTier(above=1000, input=0.2),),
+        batch=TokenPrices(input=0.05),
+        from_=date(2026, 1, 1),
+    ),
+    "correction": Correction(
+        v=1,
+        project="p",
+        trace_id="0" * 31 + "1",
+        span_id="0" * 15 + "1",
+        start_ns=1,
+        cost_usd=0.5,
+        cost_status="exact",
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        by="lumina reprice",
+    ),
 }
+EXAMPLES["call"] = call_of(EXAMPLES["span"])  # type: ignore[arg-type]
 
 
 def test_every_record_has_a_file() -> None:

@@ -13,6 +13,7 @@ from lumina_api.stack import launch
 from lumina_api.stack.launch import say
 from lumina_api.stack.process import end
 from lumina_api.stack.state import hold, read_state, remove_state, running_state
+from lumina_schemas import price_file
 
 # The supervisor stops up to six children one after the other, ten seconds each at worst.
 DOWN_DEADLINE_S = 75.0
@@ -42,6 +43,11 @@ def up(
         data_dir=data_dir,
         demo=False if no_demo else None,
     )
+    try:
+        price_file.read(settings.prices_file)
+    except price_file.PriceFileError as error:
+        say(str(error))
+        raise typer.Exit(1) from error
     raise typer.Exit(launch.up(settings, as_json))
 
 

@@ -25,7 +25,7 @@ def table(settings: Settings, inventory: Inventory) -> list[str]:
         name = settings.topic(topic)
         content = found.get(name)
         if content is None:
-            has = f"{'not in use' if topic.optional else 'MISSING':>10}  {'':>10}"
+            has = f"{'not in use' if not settings.uses(topic) else 'MISSING':>10}  {'':>10}"
         else:
             has = f"{content.partitions:>10}  {content.records:>10}"
         readers = ", ".join(topic.readers)

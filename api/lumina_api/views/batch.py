@@ -12,7 +12,8 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
-from lumina_api.views.columns import ContentRow, Int64, Row, SpanRow
+from lumina_api.views.columns import ContentRow, Int64, Moment, Row, SpanRow
+from lumina_schemas.correction import key_of
 from lumina_schemas.topics import TYPE_HEADER
 
 NS = 1_000_000_000
@@ -84,6 +85,26 @@ class Arrival(NamedTuple):
     arrived_ns: int
 
 
+class CorrectionRow(Struct):
+    """What the views take of a correction."""
+
+    project: str
+    trace_id: str
+    span_id: str
+    start_ns: Moment
+    cost_status: str
+    at: datetime
+    by: str = ""
+    cost_usd: float | None = None
+    cost_reason: str = ""
+    price_version: str = ""
+
+    @property
+    def key(self) -> bytes:
+        """The key under which it must lie."""
+        return key_of(self.project, self.trace_id, self.span_id)
+
+
 class _Tag(Struct):
     type: str
 
@@ -91,6 +112,7 @@ class _Tag(Struct):
 _LINE = msgspec.json.Decoder(SpanRow | ContentRow)
 _TAG = msgspec.json.Decoder(_Tag)
 _ALERT = msgspec.json.Decoder(AlertRow)
+_CORRECTION = msgspec.json.Decoder(CorrectionRow)
 _ERASURE = msgspec.json.Decoder(Erasure)
 
 _ERASURE_KEY = "erasures/"
@@ -105,6 +127,7 @@ class Batch:
     alerts: dict[str, StoredAlert] = field(default_factory=dict)
     removed_alerts: set[str] = field(default_factory=set)
     erasures: dict[str, Erasure | None] = field(default_factory=dict)
+    corrections: dict[bytes, CorrectionRow] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     """Next offset by (topic, partition)."""
     lines: int = 0
@@ -119,6 +142,8 @@ class Batch:
             self._add_spans(record)
         elif record.topic == "alerts":
             self._add_alert(record)
+        elif record.topic == "corrections":
+            self._add_correction(record)
         elif record.topic == "settings":
             self._add_setting(record)
 
@@ -178,6 +203,22 @@ class Batch:
         if known is None or row.rev > known.row.rev:
             self.alerts[row.id] = alert
 
+    def _add_correction(self, record: LogRecord) -> None:
+        """The last one of a key holds; an empty value says nothing (a new price takes an old one back)."""
+        if record.value is None:
+            return
+        try:
+            row = _CORRECTION.decode(record.value)
+            nanoseconds_of(row.at)
+            own = record.key == row.key and _is_utf8(record.value)
+        except (*UNREADABLE, ValueError):
+            self.skipped["record is no correction"] += 1
+            return
+        if not own:
+            self.skipped["correction under a key that is not its call's"] += 1
+            return
+        self.corrections[row.key] = row
+
     def _add_setting(self, record: LogRecord) -> None:
         key = _text(record.key)
         if key is None or not key.startswith(_ERASURE_KEY):
@@ -201,9 +242,13 @@ def batch_of(records: Iterable[LogRecord]) -> Batch:
 
 def nanoseconds(moment: str) -> int:
     """Unix time in ns of an RFC 3339 time, exact to the microsecond. ValueError where it is none."""
-    at = datetime.fromisoformat(moment)
+    return nanoseconds_of(datetime.fromisoformat(moment))
+
+
+def nanoseconds_of(at: datetime) -> int:
+    """Unix time in ns of a time. ValueError where it has no zone."""
     if at.tzinfo is None:
-        raise ValueError(f"{moment!r} has no time zone")
+        raise ValueError(f"{at} has no time zone")
     since = at - datetime.fromtimestamp(0, UTC)
     return (since.days * 86_400 + since.seconds) * NS + since.microseconds * 1_000
 

@@ -1,4 +1,4 @@
-"""The log, read for the views: all partitions of spans, alerts and settings, from the stored positions on.
+"""The log, read for the views: all partitions of their topics, from the stored positions on.
 
 Without a consumer group: each API process builds views of its own, and its positions live in its file.
 """
@@ -23,7 +23,7 @@ from lumina_schemas.topic_facts import TopicFacts, describe
 
 log = structlog.get_logger(__name__)
 
-TOPICS = ("settings", "alerts", "spans")
+TOPICS = ("settings", "alerts", "corrections", "spans")
 
 # One batch: what is there, up to this. Larger ones make a row no cheaper and hold several times their size.
 BATCH_BYTES = 5_000_000

@@ -17,7 +17,7 @@ import pyarrow as pa
 import structlog
 from msgspec import Raw
 
-from lumina_api.views.batch import Arrival, Batch, Erasure, StoredAlert
+from lumina_api.views.batch import Arrival, Batch, CorrectionRow, Erasure, StoredAlert, nanoseconds_of
 from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
 from lumina_api.views.file import ViewsFile, open_file
 from lumina_api.views.settling import correct, settle_batch
@@ -54,6 +54,7 @@ class Applied:
     duplicates: int = 0
     contents: int = 0
     alerts: int = 0
+    corrections: int = 0
     batches: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -139,9 +140,11 @@ class Store:
         spans = [row for row in batch.spans.values() if not erased.span(row)]
         contents = [arrival for arrival in batch.contents if not erased.content(arrival)]
         alerts = [alert for alert in batch.alerts.values() if not erased.alert(alert)]
+        corrections = [row for row in batch.corrections.values() if not erased.correction(row)]
         self._connection.begin()
         try:
             self._write_erasures(batch.erasures)
+            self._write_corrections(corrections)
             stored, duplicates = self._write_spans(spans)
             self._write_contents(contents)
             for removed in batch.removed_alerts:
@@ -161,6 +164,7 @@ class Store:
         done.duplicates += batch.duplicates + duplicates
         done.contents += len(contents)
         done.alerts += len(alerts)
+        done.corrections += len(corrections)
         done.skipped += batch.skipped
 
     def _roll_back(self) -> None:
@@ -177,7 +181,7 @@ class Store:
                 continue
             values = {"project": erasure.project, "before_ns": erasure.before_ns}
             self._connection.execute(part("set_erasure"), {"id": name, **values})
-            for statement in ("erase_contents", "erase_spans", "erase_alerts"):
+            for statement in ("erase_contents", "erase_spans", "erase_corrections", "erase_alerts"):
                 self._connection.execute(part(statement), values)
 
     def _write_spans(self, rows: list[Row]) -> tuple[int, int]:
@@ -198,7 +202,24 @@ class Store:
         if kept:
             with self._incoming(_table(kept, SPAN_COLUMNS)):
                 self._connection.execute(part("insert_spans"))
+                self._correct([row.start_ns for row in kept])  # type: ignore[attr-defined]
         return len(rows) - len(lost), len(found)
+
+    def _write_corrections(self, rows: list[CorrectionRow]) -> None:
+        """Keep corrections in place of former ones, and correct the rows that are there already."""
+        if not rows:
+            return
+        with self._incoming(_correction_table(rows)):
+            self._connection.execute(part("replace_corrections"))
+            self._connection.execute(part("insert_corrections"))
+            self._correct([row.start_ns for row in rows])
+
+    def _correct(self, starts: list[int]) -> None:
+        """Put the corrections of what is incoming into their rows."""
+        between = {"first_ns": min(starts), "last_ns": max(starts)}
+        ((found,),) = self._connection.execute(part("corrected_between"), between).fetchall()
+        if found:
+            self._connection.execute(part("correct_spans"), between)
 
     def _write_positions(self, positions: Mapping[tuple[str, int], int], epochs: Mapping[str, str]) -> None:
         if positions:
@@ -242,6 +263,7 @@ class Store:
             batch.alerts,
             batch.removed_alerts,
             batch.erasures,
+            batch.corrections,
             batch.positions,
             batch.lines,
             batch.duplicates,
@@ -273,6 +295,9 @@ class _Erased:
     def span(self, row: Row) -> bool:
         return self._hides(row.project, row.start_ns)  # type: ignore[attr-defined]
 
+    def correction(self, row: CorrectionRow) -> bool:
+        return self._hides(row.project, row.start_ns)
+
     def content(self, arrival: Arrival) -> bool:
         return self._hides(arrival.row.project, arrival.arrived_ns)
 
@@ -298,6 +323,14 @@ def _alert_values(alert: StoredAlert) -> dict[str, object]:
         "trace_ids": alert.trace_ids,
         "record": alert.record,
     }
+
+
+def _correction_table(rows: list[CorrectionRow]) -> pa.Table:
+    names = [name for name in CorrectionRow.__struct_fields__ if name != "at"]
+    values = {name: [getattr(row, name) for row in rows] for name in names}
+    kinds = {"start_ns": pa.int64(), "cost_usd": pa.float64()}
+    columns = {name: pa.array(column, kinds.get(name, pa.string())) for name, column in values.items()}
+    return pa.table(columns | {"at_ns": pa.array([nanoseconds_of(row.at) for row in rows], pa.int64())})
 
 
 def _table(rows: list[Row], columns: tuple[Column, ...]) -> pa.Table:

@@ -12,23 +12,24 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
-from lumina_schemas.span import Line
+from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import TopicFacts, describe
-from lumina_schemas.topics import DLQ, PROJECT_HEADER, SPANS
+from lumina_schemas.topics import CALLS, DLQ, PROJECT_HEADER, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.agents.prices import PriceWatch
 from lumina_streams.app import WorkerApp
 from lumina_streams.core.content.logs import normalise_logs
 from lumina_streams.core.content.memory import ContentMemory
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
-from lumina_streams.core.price.book import PriceBook
-from lumina_streams.core.span.lines import encode_line, moved
+from lumina_streams.core.span.lines import encode_call, encode_line, moved
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.rejection import Rejected
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
+from lumina_streams.transport.settings_reader import SettingsReader
 
 log = structlog.get_logger()
 
@@ -44,10 +45,11 @@ class Normaliser:
         self.settings = settings
         self.metrics = metrics
         self.topics = landing_topics(settings)
-        self.prices = PriceBook()
+        self.prices = PriceWatch(settings, metrics)
         self.memory = ContentMemory()
         self.limit = settings.max_message_bytes - MESSAGE_OVERHEAD
         self.spans_topic = settings.topic(SPANS)
+        self.calls_topic = settings.topic(CALLS) if settings.uses(CALLS) else None
         self.dlq_topic = settings.topic(DLQ)
         self.times_ms: dict[TP, int] = {}
         """Append time of the last message that was worked on, by partition."""
@@ -123,6 +125,12 @@ class Normaliser:
             )
             self._reject(outbox, dlq.letter(origin, stage, reason, body, self.settings.max_message_bytes))
             return []
+        # A line of detect was a call before it was refused there: its call is on the topic.
+        if self.calls_topic is not None and stage == "normalise":
+            for line in found:
+                if isinstance(line, Span) and line.priced:
+                    outbox.add(self.calls_topic, encode_call(line), key=line.series_id.encode())
+                    self.metrics.add("calls")
         for rejected in rejections:
             self.metrics.add("rejected_spans", rejected.spans)
             letter = dlq.letter(
@@ -146,7 +154,7 @@ class Normaliser:
         if topic.signal == "logs":
             contents = normalise_logs(decode_logs(body), landing)
             return [content.line(self.memory.add(content)) for content in contents], []
-        normalised = normalise(decode_traces(body), landing, self.prices, self.limit)
+        normalised = normalise(decode_traces(body), landing, self.prices.book, self.limit)
         self.metrics.add("spans", len(normalised.spans))
         return [self.memory.joined(span) for span in normalised.spans], normalised.rejected
 
@@ -215,16 +223,24 @@ def packed(lines: list[bytes], limit: int) -> list[bytes]:
 def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> Normaliser:
     """Add the normalise agent to the app."""
     normaliser = Normaliser(app, settings, metrics)
+    reader = app.settings_reader = SettingsReader(settings, metrics)
+    normaliser.prices.follow(reader)
     source = app.topic(*normaliser.topics, value_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.on_partitions_revoked.connect(weak=False)
     async def on_revoked(*_: object, **__: object) -> None:
         normaliser.forget()
 
+    @app.task
+    async def follow_settings() -> None:
+        with fatal("settings"):
+            await reader.run()
+
     @app.agent(source, name="normalise")
     async def normalise_agent(stream: StreamT[bytes]) -> None:
         async for run in runs(stream):
             with fatal("normalise"):
+                await reader.caught_up()
                 await normaliser.process(run)
 
     return normaliser

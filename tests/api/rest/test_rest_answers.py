@@ -121,7 +121,11 @@ def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     start = NOW_NS - 60 * SECOND_NS
     ids = {"trace_id": "ab" * 16, "start_ns": start}
     lines = [
-        span(4, **ids | {"span_id": "d" * 16, "parent_span_id": "b" * 16, "start_ns": start + 3}),
+        span(
+            4,
+            **ids | {"span_id": "d" * 16, "parent_span_id": "b" * 16, "start_ns": start + 3},
+            kind="embedding",
+        ),
         span(
             2,
             **ids | {"span_id": "b" * 16, "parent_span_id": "a" * 16, "start_ns": start + 1},

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,12 +11,13 @@ import msgspec
 from lumina_api.views.batch import LogRecord
 from lumina_schemas.alert import Alert, Signal, TopSpan
 from lumina_schemas.alert import Baseline as AlertBaseline
+from lumina_schemas.correction import Correction, key_of
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError
 
 EPOCH = "e" * 32
-EPOCHS = {"spans": EPOCH, "alerts": EPOCH, "settings": EPOCH}
+EPOCHS = {"spans": EPOCH, "alerts": EPOCH, "corrections": EPOCH, "settings": EPOCH}
 NOON_NS = 1_767_268_800_000_000_000  # 2026-01-01T12:00:00Z
 SECOND_NS = 1_000_000_000
 
@@ -110,6 +112,23 @@ def alert(number: int = 0, **changes: Any) -> Alert:
     return Alert(**(values | changes))
 
 
+def correction(of: Span, **changes: Any) -> Correction:
+    """A correction of a call, to another cost."""
+    values: dict[str, Any] = {
+        "v": 1,
+        "project": of.project,
+        "trace_id": of.trace_id,
+        "span_id": of.span_id,
+        "start_ns": of.start_ns,
+        "cost_usd": 9.0,
+        "cost_status": "exact",
+        "price_version": "file:new@00000000",
+        "at": datetime(2026, 1, 2, tzinfo=UTC),
+        "by": "lumina reprice",
+    }
+    return Correction(**(values | changes))
+
+
 @dataclass
 class Log:
     """A log in memory: records appended to it have the offsets that Kafka would give."""
@@ -130,6 +149,15 @@ class Log:
 
     def alert(self, record: Alert, partition: int = 0) -> LogRecord:
         return self._append("alerts", partition, record.id.encode(), msgspec.json.encode(record))
+
+    def correction(self, of: Span, partition: int = 0, **changes: Any) -> LogRecord:
+        record = correction(of, **changes)
+        return self._append(
+            "corrections",
+            partition,
+            key_of(record.project, record.trace_id, record.span_id),
+            msgspec.json.encode(record),
+        )
 
     def tombstone(self, topic: str, key: str) -> LogRecord:
         return self._append(topic, 0, key.encode(), None)

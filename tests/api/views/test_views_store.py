@@ -49,7 +49,7 @@ def every_row(store: Store) -> list[Any]:
         return sorted(
             (
                 (table, *row)
-                for table in ("spans", "contents", "alerts", "erasures")
+                for table in ("spans", "contents", "alerts", "corrections", "erasures")
                 for row in cursor.execute(f"SELECT * FROM {table}").fetchall()
             ),
             key=repr,

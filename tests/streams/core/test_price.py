@@ -75,7 +75,11 @@ def test_cost_is_the_list_s(
         if tier
         else None,
     ).total_price
-    assert cost.status == "exact"
+    # genai-prices passes over a tier that it has no price for; here that is no exact price.
+    assert (cost.status, cost.reason) in {
+        ("exact", ""),
+        ("estimated", f"no price for service tier {tier}: priced as standard"),
+    }
     assert cost.usd == pytest.approx(float(wanted), rel=1e-9, abs=1e-12)
 
 
@@ -144,3 +148,42 @@ def test_invented_models_do_not_fill_the_memory() -> None:
         prices.cost("openai", f"model-{number}", "", Usage(1, 1), NOW)
     assert len(prices._listings) == 3
     assert prices.listing("openai", "model-1", "").missing
+
+
+def test_a_batch_price_counts_from_its_first_day_and_before_it_that_is_said() -> None:
+    """genai-prices has batch prices since 2026-10-14."""
+    usage = Usage(1_000_000, 0)
+    before = PRICES.cost("openai", "gpt-4o", "", usage, at(2026, 10, 14) - 1, "batch")
+    assert before.usd == pytest.approx(2.5)
+    assert before.reason == "no price for service tier batch: priced as standard"
+    since = PRICES.cost("openai", "gpt-4o", "", usage, at(2026, 10, 14), "batch")
+    assert since.usd == pytest.approx(1.25)
+    assert since.status == "exact"
+    claude = PRICES.cost("anthropic", "claude-sonnet-4-5", "", Usage(100_000, 0), NOW, "batch")
+    assert claude.usd == pytest.approx(0.15)
+    assert claude.status == "exact"
+
+
+def test_flex_and_priority_have_prices_of_their_own() -> None:
+    usage = Usage(1_000_000, 0)
+    for tier, usd in (("", 0.25), ("flex", 0.125), ("priority", 0.45), ("default", 0.25)):
+        cost = PRICES.cost("openai", "gpt-5-mini", "", usage, NOW, tier)
+        assert cost.usd == pytest.approx(usd)
+        assert cost.status == "exact"
+    unknown = PRICES.cost("openai", "gpt-5-mini", "", usage, NOW, "scale")
+    assert unknown.usd == pytest.approx(0.25)
+    assert unknown.status == "estimated"
+    assert unknown.reason == "no price for service tier scale: priced as standard"
+
+
+def test_reasoning_is_priced_as_output_or_by_its_own_price() -> None:
+    with_it = PRICES.cost("openai", "o3", "", Usage(0, 1_000, reasoning=900), NOW)
+    without = PRICES.cost("openai", "o3", "", Usage(0, 1_000), NOW)
+    assert with_it.usd == without.usd == pytest.approx(1_000 * 8e-6)
+    deep = PRICES.cost("perplexity", "sonar-deep-research", "", Usage(0, 1_000, reasoning=900), NOW)
+    assert deep.usd != PRICES.cost("perplexity", "sonar-deep-research", "", Usage(0, 1_000), NOW).usd
+
+
+def test_cached_tokens_cost_less() -> None:
+    cost = PRICES.cost("openai", "gpt-4o-mini", "", Usage(1_000, 0, cache_read=1_000), NOW)
+    assert cost.usd == pytest.approx(1_000 * 0.075e-6)

@@ -1,25 +1,32 @@
 """The price of a call: an honest status beside every figure, and never a zero for "not known".
 
-Prices come from genai-prices' bundled list (no network) and are dated: a call costs what its model cost
-when the call started. A model is looked up once; after that a call costs a few multiplications.
+Prices are the user's own (`overrides`), else those of genai-prices' bundled list (no network). Both are
+dated: a call costs what its model cost when the call started. A model is looked up once; after that a call
+costs a few multiplications.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, time, timedelta
 
+from genai_prices import __version__ as list_version
 from genai_prices.data_snapshot import DataSnapshot, get_snapshot
 from genai_prices.types import ConditionalPrice, ModelInfo, Provider, StartDateConstraint
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lumina_schemas.mapping.providers import MODEL_SUFFIXES, PRICE_LISTS, ROUTED_PREFIXES, SELF_HOSTED
 from lumina_schemas.span import CostStatus
+from lumina_streams.core.price.overrides import BATCH, STANDARD_TIERS, Override, ordered
 from lumina_streams.core.price.rates import Tariff, compile_tariff
 from lumina_streams.core.span.tokens import Usage
 
 MAX_REMEMBERED = 5_000
 """Models remembered at most: invented model names without end must not fill the memory."""
+
+LIST_VERSION = f"genai-prices {list_version}"
+"""The public list, as spans name it."""
 
 _NS = 1_000_000_000
 _DAY_NS = 86_400 * _NS
@@ -29,42 +36,83 @@ _SUFFIXES = tuple(re.compile(suffix) for suffix in MODEL_SUFFIXES)
 NO_USAGE = "no usage reported"
 NO_OUTPUT = "output tokens not reported"
 NO_INPUT = "input tokens not reported"
+AS_REPORTED = "as reported by the sender"
 SHORT_WRITES = "the share of 1-hour cache writes was not reported: all priced as 5-minute writes"
 
 
 class Cost(Struct, frozen=True, gc=False):
-    """Cost of a call. `usd` is None exactly where `status` is `unknown`; `reason` says why not exact."""
+    """Cost of a call. `usd` is None exactly where `status` is `unknown`; `reason` says why not exact.
+
+    `version` names the prices that were used, or searched in vain.
+    """
 
     usd: float | None
     status: CostStatus
     reason: str = ""
+    version: str = ""
+
+
+Priced = tuple[Tariff | None, str]
+"""A tariff (None: no price per token), and why it is only an estimate."""
+
+
+class Own(Struct, frozen=True):
+    """A price of the user's own that meets a model, from `start_ns` until before `end_ns`."""
+
+    start_ns: int
+    end_ns: int
+    tariff: Tariff
+    estimate: str
+    version: str
 
 
 class Listing(Struct, frozen=True):
-    """A model in the price list, or why it is in none.
+    """A model's prices: the user's own that meet it, in their order, then its place in the list, or why it
+    is in none.
 
     `starts` are the days (Unix time in ns) and `hours` the times of day (ns since midnight UTC) at which
-    prices change, both rising; `tariffs[day][hour]` applies from there on.
+    prices of the list change, both rising; `priced[day][hour]` applies from there on.
     """
 
+    own: tuple[Own, ...] = ()
     starts: tuple[int, ...] = ()
     hours: tuple[int, ...] = ()
-    tariffs: tuple[tuple[Tariff | None, ...], ...] = ()
+    priced: tuple[tuple[Priced, ...], ...] = ()
     estimate: str = ""
     missing: str = ""
 
-    def tariff(self, start_ns: int) -> Tariff | None:
-        """Tariff at a time."""
-        day = self.tariffs[max(bisect_right(self.starts, start_ns) - 1, 0)]
+    def listed(self, start_ns: int) -> Priced:
+        """What the list says for a time."""
+        day = self.priced[max(bisect_right(self.starts, start_ns) - 1, 0)]
         return day[0] if len(day) == 1 else day[bisect_right(self.hours, start_ns % _DAY_NS) - 1]
 
 
 class PriceBook:
-    """All known prices. One per process; pure but for the memory of what was looked up."""
+    """All known prices, and how they are to be used. One per process; pure but for the memory of what was
+    looked up.
+    """
 
-    def __init__(self, prices: DataSnapshot | None = None) -> None:
+    def __init__(
+        self,
+        prices: DataSnapshot | None = None,
+        overrides: Iterable[Override] = (),
+        *,
+        prefer_reported: bool = False,
+        estimate_tokens: bool = False,
+    ) -> None:
         self._prices = prices if prices is not None else get_snapshot()
-        self._listings: dict[tuple[str, str, str, str], Listing] = {}
+        self.prefer_reported = prefer_reported
+        """Whether a cost that the sender reports is taken in place of ours."""
+        self.estimate_tokens = estimate_tokens
+        """Whether calls that report no tokens may be priced by their text."""
+        self._listings: dict[tuple[str, str, str, str, str], Listing] = {}
+        self.override(overrides)
+
+    def override(self, overrides: Iterable[Override]) -> None:
+        """Set the user's own prices, in place of those before. Calls priced from now on have them."""
+        self.overrides = ordered(overrides)
+        self._projects = {one.price.project for one in self.overrides} - {""}
+        self._listings.clear()
 
     def cost(
         self,
@@ -76,42 +124,90 @@ class PriceBook:
         tier: str = "",
         needs_output: bool = True,
         failed: bool = False,
+        *,
+        guessed: str = "",
+        project: str = "",
+        reported_usd: float | None = None,
     ) -> Cost:
         """Price one call.
 
         `provider` is canonical (`lumina_schemas.mapping.providers`), `tier` the service tier that the
         provider reported, `needs_output` false for calls that answer no tokens (embeddings), `failed`
-        true where the call ended in an error.
+        true where the call ended in an error, `guessed` the provider by other signs where none was named,
+        `reported_usd` what the sender says that it cost.
         """
+        if reported_usd is not None and self.prefer_reported:
+            return Cost(reported_usd, "estimated", AS_REPORTED, AS_REPORTED)
         if not usage.known:
             return Cost(None, "unknown", f"{NO_USAGE}: the call failed" if failed else NO_USAGE)
-        listing = self.listing(provider, request_model, response_model, tier)
-        if listing.missing:
-            return Cost(None, "unknown", listing.missing)
-        tariff = listing.tariff(start_ns)
-        if tariff is None:
-            return Cost(None, "unknown", f"no price per token for {response_model or request_model}")
+        listing = self.listing(provider, request_model, response_model, tier, guessed, project)
+        version = LIST_VERSION
+        for own in listing.own:
+            if own.start_ns <= start_ns < own.end_ns:
+                tariff, reason, version = own.tariff, own.estimate, own.version
+                break
+        else:
+            if listing.missing:
+                return Cost(None, "unknown", listing.missing, version)
+            listed, why = listing.listed(start_ns)
+            if listed is None:
+                return Cost(
+                    None, "unknown", f"no price per token for {response_model or request_model}", version
+                )
+            tariff, reason = listed, _also(listing.estimate, why) if why else listing.estimate
         rates = tariff.rates(usage.input or 0)
         if usage.output and rates.output is None and needs_output:
-            return Cost(None, "unknown", f"no price per output token for {response_model or request_model}")
-        reason = listing.estimate
+            return Cost(
+                None, "unknown", f"no price per output token for {response_model or request_model}", version
+            )
         if usage.output is None and needs_output:
             reason = _also(reason, NO_OUTPUT)
         if usage.input is None:
             reason = _also(reason, NO_INPUT)
         if usage.cache_write and usage.cache_write_1h is None and rates.cache_write_1h != rates.cache_write:
             reason = _also(reason, SHORT_WRITES)
-        return Cost(rates.cost(usage), "estimated" if reason else "exact", reason)
+        return Cost(rates.cost(usage), "estimated" if reason else "exact", reason, version)
 
-    def listing(self, provider: str, request_model: str, response_model: str, tier: str = "") -> Listing:
-        """Where the list has this model; looked up once per name."""
-        key = (provider, request_model, response_model, tier)
+    def listing(
+        self,
+        provider: str,
+        request_model: str,
+        response_model: str,
+        tier: str = "",
+        guessed: str = "",
+        project: str = "",
+    ) -> Listing:
+        """What is known of this model; looked up once per name."""
+        key = (
+            provider,
+            request_model,
+            response_model,
+            tier,
+            # Only where prices may differ by it: else each project would be looked up anew.
+            f"{project if project in self._projects else ''}/{guessed}" if self.overrides else "",
+        )
         listing = self._listings.get(key)
         if listing is None:
             if len(self._listings) >= MAX_REMEMBERED:
                 self._listings.clear()
-            listing = self._listings[key] = self._look_up(*key)
+            own = self._own(provider or guessed, request_model, response_model, tier, project)
+            listing = self._look_up(provider, request_model, response_model, tier)
+            if own:
+                listing = replace(listing, own=own)
+            self._listings[key] = listing
         return listing
+
+    def _own(
+        self, provider: str, request_model: str, response_model: str, tier: str, project: str
+    ) -> tuple[Own, ...]:
+        """The user's own prices that meet a model, whichever of its names, first to last."""
+        models = _names([model.lower() for model in (response_model, request_model) if model])
+        found = []
+        for one in self.overrides:
+            if any(one.meets(model, provider, project) for model in models):
+                tariff, estimate = one.tariff(tier)
+                found.append(Own(one.start_ns, one.end_ns, tariff, estimate, one.version))
+        return tuple(found)
 
     def _look_up(self, provider: str, request_model: str, response_model: str, tier: str) -> Listing:
         models = [model.lower() for model in (response_model, request_model) if model]
@@ -137,11 +233,7 @@ class PriceBook:
 def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, str, str]]:
     """(price list or any, model name, why only an estimate) to try, the surest first."""
     list_id = PRICE_LISTS.get(provider, provider) or None
-    bare = []
-    for model in models:
-        prefix, slash, rest = model.partition("/")
-        if slash and prefix in ROUTED_PREFIXES:
-            bare.append((ROUTED_PREFIXES[prefix], rest))
+    bare = _routed(models)
     if list_id is not None:
         for model in models:
             yield list_id, model, ""
@@ -157,6 +249,21 @@ def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, st
     said = f"not in the price list of {provider}" if provider else "provider not reported"
     for model in [*models, *(rest for _, rest in bare)]:
         yield None, model, said
+
+
+def _routed(models: list[str]) -> list[tuple[str, str]]:
+    """(provider, name without its prefix) of the models that carry a router's prefix."""
+    found = []
+    for model in models:
+        prefix, slash, rest = model.partition("/")
+        if slash and prefix in ROUTED_PREFIXES:
+            found.append((ROUTED_PREFIXES[prefix], rest))
+    return found
+
+
+def _names(models: list[str]) -> list[str]:
+    """All names that a price of the user's own may mean."""
+    return [*models, *(rest for _, rest in _routed(models))]
 
 
 def _without_suffixes(model: str) -> Iterator[str]:
@@ -185,19 +292,29 @@ def _compile(model: ModelInfo, tier: str, estimate: str) -> Listing:
     return Listing(
         starts=days,
         hours=times,
-        tariffs=tuple(
-            tuple(compile_tariff(model.get_prices(_moment(day + hour), context)) for hour in times)
-            for day in days
+        priced=tuple(
+            tuple(_priced(model, _moment(day + hour), tier, context) for hour in times) for day in days
         ),
         estimate=estimate,
     )
 
 
+def _priced(model: ModelInfo, moment: datetime, tier: str, context: dict[str, str] | None) -> Priced:
+    """The tariff at a moment. genai-prices passes over a tier that it has no price for: here that is said."""
+    tariff = compile_tariff(model.get_prices(moment, context))
+    known = context is None or any(
+        (variant.constraint is None or variant.constraint.active(moment))
+        and all(context.get(key) == value for key, value in variant.when.items())
+        for variant in model.price_variants or ()
+    )
+    return tariff, "" if known else f"no price for service tier {tier}: priced as standard"
+
+
 def _context(tier: str) -> dict[str, str] | None:
     """What genai-prices calls this service tier; None for the usual one."""
-    if tier in ("", "auto", "default", "standard", "standard_only"):
+    if tier in STANDARD_TIERS:
         return None
-    return {"processing": "batch"} if tier == "batch" else {"service_tier": tier}
+    return {"processing": "batch"} if tier == BATCH else {"service_tier": tier}
 
 
 def _moment(ns: int) -> datetime:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from lumina_schemas.mapping import content, fields, retrieval, usage
+from lumina_schemas.mapping import content, costs, fields, retrieval, usage
 from lumina_schemas.mapping.providers import FRAMEWORKS
 
 Path = tuple[str | int, ...]
@@ -155,6 +155,7 @@ def _known() -> dict[str, Slot]:
     declare(FIELD, "first_token_at", fields.FIRST_TOKEN_AT)
     declare(KEPT, "workflow", fields.WORKFLOWS)
     declare(KEPT, "route", fields.ROUTES)
+    declare(KEPT, "reported_cost_usd", costs.COSTS)
     declare(CONTENT, "input", content.INPUTS)
     declare(CONTENT, "output", content.OUTPUTS)
     declare(CONTENT, "system", (content.SYSTEM,))

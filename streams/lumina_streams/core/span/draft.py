@@ -31,6 +31,7 @@ from lumina_streams.core.content.retrieval import retrieved
 from lumina_streams.core.content.sources import content_of
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
 from lumina_streams.core.span.provider import provider_of
+from lumina_streams.core.span.reported import reported_cost
 from lumina_streams.core.span.sampling import share, share_of
 from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
 
@@ -109,6 +110,12 @@ class Draft(Struct):
     duplicate_of: str = ""
     retrieval_query: str = ""
     retrieval_documents: tuple[Document, ...] = ()
+    reported_cost_usd: float | None = None
+
+    @property
+    def provider_guessed(self) -> bool:
+        """Whether the provider follows from other signs than its name."""
+        return bool(self.provider) and not self.provider_named
 
 
 def draft_of(span: Any, context: Context, index: int) -> Draft:
@@ -230,6 +237,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         continues=continues,
         retrieval_query=query,
         retrieval_documents=documents,
+        reported_cost_usd=reported_cost(reading, scope),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from lumina_schemas.call import call_of
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError, SpanEvent
 from lumina_streams.core.otlp import Undecodable
@@ -29,6 +30,11 @@ def encode_line(line: Line, limit: int) -> bytes:
     """The line as JSON without a newline, at most `limit` bytes."""
     encoded = _encode(line)
     return encoded if len(encoded) <= limit else _encode(fit(line, limit))
+
+
+def encode_call(span: Span) -> bytes:
+    """The message of `lumina.calls` for a priced span."""
+    return _encode(call_of(span))
 
 
 def moved(line: bytes, src: Source) -> Span | Content:

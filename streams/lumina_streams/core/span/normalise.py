@@ -20,6 +20,7 @@ from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import prompt_digest, tool_calls_of
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import plain
+from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
 from lumina_streams.core.span.endpoint import endpoint_of
 from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
@@ -261,21 +262,12 @@ def _span(
         draft.endpoint, draft.prompt_name, draft.workflow, route, draft.operation, draft.kind
     )
     cost_usd = cost_status = None
-    cost_reason = ""
+    cost_reason = price_version = ""
     priced = False
     if draft.leaf or draft.candidate:
         priced = draft.leaf and not draft.duplicate_of
-        cost = prices.cost(
-            draft.provider if draft.provider_named else "",
-            draft.request_model,
-            draft.response_model,
-            usage,
-            draft.start_ns,
-            draft.service_tier,
-            needs_output=draft.kind not in ("embedding", "rerank"),
-            failed=draft.status == "error",
-        )
-        cost_usd, cost_status, cost_reason = cost.usd, cost.status, cost.reason
+        usage, cost = price(draft, usage, context.project, prices)
+        cost_usd, cost_status, cost_reason, price_version = cost.usd, cost.status, cost.reason, cost.version
     return Span(
         v=SCHEMA_VERSION,
         src=Source(landing.epoch, landing.origin, landing.partition, landing.offset, ordinal),
@@ -297,6 +289,7 @@ def _span(
         status=draft.status,
         error=draft.error,
         provider=draft.provider,
+        provider_guessed=draft.provider_guessed,
         request_model=draft.request_model,
         response_model=draft.response_model,
         response_id=draft.response_id,
@@ -323,6 +316,8 @@ def _span(
         cost_usd=cost_usd,
         cost_status=cost_status,
         cost_reason=cost_reason,
+        price_version=price_version,
+        reported_cost_usd=draft.reported_cost_usd,
         priced=priced,
         duplicate_of=draft.duplicate_of,
         candidate=draft.candidate,

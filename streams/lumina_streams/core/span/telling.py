@@ -20,6 +20,7 @@ TOLD: tuple[str, ...] = (
     "prompt_name",
     "prompt_version",
     "tags",
+    "reported_cost_usd",
 )
 """Fields that are taken one by one from another span where the call's own has none."""
 

@@ -8,6 +8,7 @@ from lumina_schemas.mapping.kinds import CONTINUATIONS
 from lumina_schemas.span import Span
 from lumina_streams.core.content.messages import prompt_digest
 from lumina_streams.core.price.book import PriceBook
+from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import continued
 from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
 from lumina_streams.core.span.telling import merged_usage, told
@@ -79,16 +80,7 @@ def _told(call: Span, other: Span, prices: PriceBook) -> Span:
     call = replace(call, **told(asdict(call), asdict(other)))
     if usage == mine:
         return call
-    cost = prices.cost(
-        call.provider,
-        call.request_model,
-        call.response_model,
-        usage,
-        call.start_ns,
-        call.service_tier,
-        needs_output=call.kind not in ("embedding", "rerank"),
-        failed=call.status == "error",
-    )
+    cost = price(call, usage, call.project, prices).cost
     return replace(
         call,
         input_tokens=usage.input,
@@ -100,4 +92,5 @@ def _told(call: Span, other: Span, prices: PriceBook) -> Span:
         cost_usd=cost.usd,
         cost_status=cost.status,
         cost_reason=cost.reason,
+        price_version=cost.version,
     )
