@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ NO_USAGE = {"input_tokens": None, "output_tokens": None, "cost_status": "unknown
 SHORT = "the split of cache writes by time to live is not sent"
 SUMMED = "output of streams is summed over two chunks that overlap by one token"
 NO_CONTENT = {"input": "", "output": "", "system": "", "tools": []}
+LOADED = (
+    "source: atlas\n\nParis is the capital of France.\nsource: atlas\n\nBerlin is the capital of Germany."
+)
+ASKED_QUERY = '{"query":"What is the capital of France?"}'
 ASKED = "in streams the asked model stands for the one that answered, and no response id is sent"
 ASKED_VALUES = {"response_model": "gpt-4o-mini", "response_id": ""}
 LOST: dict[str, Lost] = {
@@ -146,6 +151,152 @@ LOST: dict[str, Lost] = {
 }
 
 
+@dataclass(frozen=True)
+class Same:
+    """The value of another field of the same call."""
+
+    field: str
+
+
+@dataclass(frozen=True)
+class Each:
+    """One value a call, in order."""
+
+    values: tuple[Any, ...]
+
+
+NOT_TOLD = {"response_model": "", "response_id": ""}
+ONLY_ASKED = "spans name the asked model only, and no response id"
+LOST_BY: tuple[tuple[str, Lost], ...] = (
+    ("google_adk_*", Lost("the response id is not sent", {"response_id": ""})),
+    ("google_adk_v1-content_stream", Lost("nor that it streamed", {"response_model": "", "streaming": None})),
+    (
+        "google_adk_v1-default",
+        Lost(
+            "content is left out, and with it the model and how many tokens come beside the output",
+            {"response_model": "", "output_tokens": 41, **NO_CONTENT},
+        ),
+    ),
+    ("google_adk_v2-*", Lost("the answering model is not sent", {"response_model": ""})),
+    ("google_adk_v2-default", Lost("content is off by default", NO_CONTENT)),
+    (
+        "google_adk_v2-content_stream",
+        Lost("chunks are parts", {"streaming": None, "output": "Paris is \nthe capital \nof France."}),
+    ),
+    ("google_adk_v2-content*tools*", Lost("ids of tool calls are made up", {"call_id": "get_weather_0"})),
+    ("langsmith_otel-chain_stream", Lost("not sent for streams", {"response_id": "", "streaming": None})),
+    ("langsmith_otel-rag", Lost("embeddings are not instrumented", {"only": (2,)})),
+    ("langsmith_otel-responses", Lost("the API's status is not sent", {"finish_reasons": ()})),
+    ("logfire_openai_agents-chat_tools", Lost(ONLY_ASKED, ASKED_VALUES | {"finish_reasons": ()})),
+    ("openinference_dspy-*", Lost(ONLY_ASKED, ASKED_VALUES)),
+    (
+        "openinference_dspy-cot",
+        Lost("neither usage nor reasons", NO_USAGE | {"finish_reasons": ()}),
+    ),
+    ("openinference_litellm-anthropic_cached", Lost(SHORT, {"response_id": "", "cost_status": "estimated"})),
+    ("openinference_litellm-stream", Lost(ONLY_ASKED, ASKED_VALUES)),
+    (
+        "openinference_llama_index-*",
+        Lost(ONLY_ASKED, {"response_model": Same("request_model"), "response_id": ""}),
+    ),
+    ("openinference_llama_index-agent_tools", Lost("streams come without usage", NO_USAGE)),
+    (
+        "openinference_llama_index-rag*",
+        Lost(
+            "embeddings come without usage and answering model",
+            {
+                "input_tokens": Each((None, None, 1117)),
+                "response_model": Each(("", "", "gpt-4o-mini")),
+                "cost_status": Each(("unknown", "unknown", "exact")),
+                "input": Each((LOADED, ASKED_QUERY, Same("input"))),
+            },
+        ),
+    ),
+    ("openinference_llama_index-rag_stream", Lost("streams come without usage", NO_USAGE)),
+    (
+        "openinference_llama_index-rag_rerank",
+        Lost(
+            "embeddings and reranks come without usage and answering model",
+            {
+                "input_tokens": Each((None, None, None, 1117)),
+                "response_model": Each(("", "", "", "gpt-4o-mini")),
+                "cost_status": Each(("unknown", "unknown", "unknown", "exact")),
+                "input": Each((LOADED, ASKED_QUERY, Same("input"), Same("input"))),
+            },
+        ),
+    ),
+    ("openinference_openai_agents-chat_tools", Lost(ONLY_ASKED, ASKED_VALUES | {"finish_reasons": ()})),
+    (
+        "openinference_openai_agents-responses*",
+        Lost("the answering model stands for the asked one", {"request_model": Same("response_model")}),
+    ),
+    (
+        "openinference_openai_agents-responses_tools",
+        Lost("every answer is said to end by `stop`", {"finish_reasons": ("stop",)}),
+    ),
+    ("openinference_smolagents-tools", Lost(ONLY_ASKED, ASKED_VALUES | {"finish_reasons": ()})),
+    ("pydantic_ai_v[01]-*", Lost("not sent before 2.0", {"response_id": "", "finish_reasons": ()})),
+    ("pydantic_ai_v[01]-anthropic_cached", Lost(SHORT, {"cost_status": "estimated"})),
+    (
+        "pydantic_ai_v[01]-agent_stream",
+        Lost("streams name the asked model only", {"response_model": "gpt-4o-mini", "streaming": None}),
+    ),
+    (
+        "pydantic_ai_v1-error_429_retried",
+        Lost("retries are one span; no content when failed", {"only": (2,), **NO_CONTENT}),
+    ),
+    ("semantic_kernel-*", Lost("the answering model is not sent", {"response_model": ""})),
+    ("semantic_kernel-chat_cached", Lost("cached tokens are not sent", {"cache_read_tokens": 0})),
+    ("semantic_kernel-chat_default", Lost("content is off by default", NO_CONTENT)),
+    ("semantic_kernel-chat_stream", Lost("that it streamed is not sent", {"streaming": None})),
+    (
+        "strands-*",
+        Lost(
+            "the framework's name stands for the provider's; model, id and streaming are not sent",
+            NOT_TOLD | {"cost_status": "estimated", "streaming": None},
+        ),
+    ),
+    (
+        "traceloop_openai_agents-chat_tools",
+        Lost(
+            "the chat API's answers are lost",
+            NO_USAGE | NOT_TOLD | {"finish_reasons": (), "tools": [], "output": ""},
+        ),
+    ),
+    ("traceloop_openai_agents-handoff", Lost("only the answering model is sent", {"request_model": ""})),
+    (
+        "traceloop_openai_agents-responses_*",
+        Lost("only the answering model is sent", {"request_model": ""}),
+    ),
+    (
+        "traceloop_openai_agents-stacked_tools",
+        Lost("the item's id stands for the call's", {"call_id": "fc_000"}),
+    ),
+    ("vercel_ai_v?-nocontent", Lost("content is switched off", NO_CONTENT)),
+    ("vercel_ai_v?-embed*", Lost("the answering model is not sent", {"response_model": ""})),
+    ("vercel_ai_v7-embed*", Lost("embedding inputs are not sent", {"input": ""})),
+    ("vercel_ai_v7-anthropic*cached", Lost(SHORT, {"cost_status": "estimated"})),
+    ("vercel_ai_v7-stream_responses_cached", Lost("reasoning tokens are not sent", {"reasoning_tokens": 0})),
+)
+"""The same for groups of captures, by patterns of their names; later ones add to earlier ones."""
+
+
+def lost_in(name: str) -> dict[str, Any]:
+    """What a capture's instrumentation lost: values in place of the truth."""
+    values: dict[str, Any] = {}
+    for pattern, lost in LOST_BY:
+        if fnmatch(name, pattern):
+            values |= lost.values
+    return values | LOST.get(name, Lost("")).values
+
+
+def meant(value: Any, truth: dict[str, Any], number: int) -> Any:
+    """The value that stands in `LOST` for a call."""
+    if isinstance(value, Each):
+        value = value.values[number]
+    return truth[value.field] if isinstance(value, Same) else value
+
+
 def names() -> list[str]:
     """All captures."""
     return sorted(path.name.removesuffix(".truth.json") for path in CORPUS.glob("*.truth.json"))
@@ -159,12 +310,14 @@ def truth_of(name: str) -> dict[str, Any]:
 
 def check(name: str, spans: Iterable[Span]) -> None:
     """Assert that these spans of a capture are its calls, field by field, with their cost."""
-    lost = LOST.get(name, Lost("")).values
+    lost = lost_in(name)
     truth = truth_of(name)["calls"]
+    truth = [truth[index] for index in lost["only"]] if "only" in lost else truth
     calls = sorted((span for span in spans if span.priced), key=lambda span: span.start_ns)
     assert len(calls) == lost.get("calls", len(truth))
     for number, (span, call) in enumerate(zip(calls, truth, strict=False)):
-        wanted = expected(call) | lost
+        wanted = expected(call)
+        wanted |= {field: meant(value, wanted, number) for field, value in lost.items()}
         got = seen(span)
         if name == "traceloop_openai_old-responses_tools" and number == 1:
             wanted["input"] = ""  # results of tools are not recorded
@@ -206,7 +359,7 @@ def expected(call: dict[str, Any]) -> dict[str, Any]:
     embedding = call["api"] == "embeddings"
     known = bool(usage) and not call["error"]
     unpriced = call["request_model"].startswith("acme/") or not known
-    inputs = call["input_messages"]
+    inputs = call["input_messages"] or call.get("query") or []
     inputs = inputs if isinstance(inputs, list) else [inputs]
     leading = [item for item in inputs if isinstance(item, dict) and item.get("role") in SYSTEM_ROLES]
     return {
@@ -225,7 +378,7 @@ def expected(call: dict[str, Any]) -> dict[str, Any]:
         "failed": bool(call["error"]),
         "streaming": bool(call["stream"]) or None,
         "cost_status": "unknown" if unpriced else "exact",
-        "kind": "embedding" if embedding else "llm",
+        "kind": "embedding" if embedding else "rerank" if call["api"] == "rerank" else "llm",
         "input": "\n".join(texts([item for item in inputs if item not in leading])),
         "system": "\n".join(texts(call.get("system_instructions") or leading)),
         "output": "\n".join(texts(call.get("output") or [])),
@@ -241,6 +394,8 @@ def texts(raw: Any) -> list[str]:
         return [text for item in raw for text in texts(item)]
     if not isinstance(raw, dict) or raw.get("type") == "thinking":
         return []
+    if "functionResponse" in raw:
+        return [str(raw["functionResponse"]["response"])]
     said = [raw[key] for key in ("text", "content", "parts", "output") if raw.get(key)]
     return texts(said[0]) if said else []
 
@@ -286,11 +441,12 @@ def seen(span: Span) -> dict[str, Any]:
 
 
 def said(messages: tuple[Message, ...]) -> str:
-    """Texts, tool results and pictures of some messages, without the system's."""
-    return "\n".join(
+    """Texts and tool results of some messages, without the system's."""
+    texts = (
         str(part.result) if part.type == "tool_call_response" else part.content or ""
         for message in messages
         if message.role != "system"
         for part in message.parts
         if part.type in ("text", "tool_call_response")
     )
+    return "\n".join(text for text in texts if text)

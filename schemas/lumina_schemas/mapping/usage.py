@@ -10,8 +10,14 @@ USAGE_OBJECTS: tuple[str, ...] = (
 """Attributes whose value is a usage object. They fill what no plain attribute says."""
 
 USAGE_KEYS: dict[str, tuple[str, ...]] = {
-    "input_tokens": ("input_tokens", "prompt_tokens", "input", "promptTokenCount"),
-    "output_tokens": ("output_tokens", "completion_tokens", "output", "candidatesTokenCount"),
+    "input_tokens": ("input_tokens", "prompt_tokens", "input", "promptTokenCount", "prompt_token_count"),
+    "output_tokens": (
+        "output_tokens",
+        "completion_tokens",
+        "output",
+        "candidatesTokenCount",
+        "candidates_token_count",
+    ),
     "cache_read_tokens": (
         "cache_read_input_tokens",
         "input_tokens_details.cached_tokens",
@@ -19,6 +25,7 @@ USAGE_KEYS: dict[str, tuple[str, ...]] = {
         "input_token_details.cache_read",
         "input_cached_tokens",
         "cachedContentTokenCount",
+        "cached_content_token_count",
         "anthropic.usage.cache_read_input_tokens",
         "anthropic.cacheReadInputTokens",
         "openai.cachedPromptTokens",
@@ -48,7 +55,10 @@ USAGE_KEYS: dict[str, tuple[str, ...]] = {
         "completion_tokens_details.reasoning_tokens",
         "output_tokens_details.thinking_tokens",
         "output_token_details.reasoning",
+        "thoughtsTokenCount",
+        "thoughts_token_count",
     ),
+    "total_tokens": ("totalTokenCount", "total_token_count"),
 }
 """Paths inside a usage object, per count, in order of precedence."""
 

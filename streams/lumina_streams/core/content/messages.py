@@ -122,7 +122,7 @@ def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages
         if isinstance(fields, dict):
             blocks = fields.get("content")
             if isinstance(blocks, str) and blocks.startswith("[{"):
-                fields["content"] = _blocks(blocks)
+                fields["content"] = blocks_in(blocks)
             messages.append(_message(fields, role))
         else:
             messages.extend(messages_of(fields, role))
@@ -174,7 +174,9 @@ def _messages_in(value: Any, role: str, depth: int) -> Iterable[Message]:
         if _is_message(value):
             yield _message(value, role)
             return
+        config = value.get("config")
         system = value.get("system") or value.get("instructions")
+        system = system or (config.get("system_instruction") if isinstance(config, dict) else None)
         for key in CONTAINERS:
             inner = value.get(key)
             if (isinstance(inner, list | dict) and inner) or (isinstance(inner, str) and system):
@@ -292,13 +294,13 @@ def _listed(node: Any) -> Any:
     return {str(key): _listed(child) for key, child in node.items()}
 
 
-def _blocks(text: str) -> Any:
+def blocks_in(text: str) -> Any:
     """Content blocks written as JSON into one attribute, or the text itself where they are none."""
     try:
         blocks = msgspec.json.decode(text)
     except UNREADABLE:
         return text
-    if isinstance(blocks, list) and all(isinstance(block, dict) and "type" in block for block in blocks):
+    if isinstance(blocks, list) and all(isinstance(block, dict) and part_of(block) for block in blocks):
         return blocks
     return text
 

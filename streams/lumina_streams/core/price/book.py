@@ -16,7 +16,13 @@ from genai_prices.types import ConditionalPrice, ModelInfo, Provider, StartDateC
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lumina_schemas.mapping.providers import MODEL_SUFFIXES, PRICE_LISTS, ROUTED_PREFIXES, SELF_HOSTED
+from lumina_schemas.mapping.providers import (
+    MODEL_SUFFIXES,
+    PRICE_LISTS,
+    ROUTED_PREFIXES,
+    SELF_HOSTED,
+    VENDORS,
+)
 from lumina_schemas.span import CostStatus
 from lumina_streams.core.price.overrides import BATCH, STANDARD_TIERS, Override, ordered
 from lumina_streams.core.price.rates import Tariff, compile_tariff
@@ -242,6 +248,9 @@ def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, st
     for routed, rest in bare:
         if routed and routed != provider:
             yield PRICE_LISTS.get(routed, routed), rest, ""
+    for model in models:
+        for vendor in VENDORS.get(provider, ()):
+            yield list_id, vendor + model, ""
     if list_id is not None:
         for model in [*models, *(rest for _, rest in bare)]:
             for shorter in _without_suffixes(model):
