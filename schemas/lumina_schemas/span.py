@@ -70,6 +70,14 @@ class SpanEvent(Struct, frozen=True, omit_defaults=True):
     attributes: dict[str, Any] = {}
 
 
+class Document(Struct, frozen=True, omit_defaults=True):
+    """A document that a retrieval found or a rerank ordered, best first."""
+
+    id: str = ""
+    score: float | None = None  # as sent: a similarity or a distance
+    excerpt: str = ""  # the beginning of its text
+
+
 class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="span"):
     """One normalised span. Absent means unknown, never zero."""
 
@@ -103,23 +111,29 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     tool_calls: tuple[ToolCall, ...] = ()
     input_tokens: int | None = None  # cached ones included
     cache_read_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_write_1h_tokens: int | None = None  # the part of cache_write_tokens that is kept for an hour
+    cache_write_tokens: int | None = None  # of every time to live
+    cache_write_1h_tokens: int | None = None  # the part of them that is kept for an hour
     output_tokens: int | None = None  # reasoning included
     reasoning_tokens: int | None = None
-    service_tier: str = ""  # as the provider reported it: default, batch, flex, priority, ...
+    service_tier: str = ""  # what the provider answered in: default, flex, priority, batch, ...
     finish_reasons: tuple[str, ...] = ()
     streaming: bool | None = None
     session_id: str = ""
     user_id: str = ""
     prompt_name: str = ""
     prompt_version: str = ""
+    tags: tuple[str, ...] = ()
+    retrieval_query: str = ""
+    retrieval_documents: tuple[Document, ...] = ()
     cost_usd: float | None = None
     cost_status: CostStatus | None = None  # None where there is nothing to price
     cost_reason: str = ""  # why estimated or unknown
     price_version: str = ""  # by which prices; "" where none was looked for
     reported_cost_usd: float | None = None  # what the sender says that it cost; never in sums
-    priced: bool = False  # True: this span's cost counts in sums
+    priced: bool = False  # True: this span is a call and counts in sums; false on roll-ups and duplicates
+    duplicate_of: str = ""  # id of the span that is the call of which this one tells again
+    candidate: bool = False  # a roll-up with tokens: a call if no call of its trace is below it
+    sample_rate: float | None = None  # share of the traffic that was sent; None: all of it
     scope: str = ""  # instrumentation scope
     attributes: dict[str, Any] = {}  # what no field above holds, for display
     resource: dict[str, Any] = {}

@@ -49,12 +49,18 @@ CREATE TABLE spans (
     user_id VARCHAR NOT NULL,
     prompt_name VARCHAR NOT NULL,
     prompt_version VARCHAR NOT NULL,
+    tags VARCHAR,
+    retrieval_query VARCHAR NOT NULL USING COMPRESSION zstd,
+    retrieval_documents VARCHAR USING COMPRESSION zstd,
     cost_usd DOUBLE,
     cost_status VARCHAR,
     cost_reason VARCHAR NOT NULL,
     price_version VARCHAR NOT NULL,
     reported_cost_usd DOUBLE,
     priced BOOLEAN NOT NULL,
+    duplicate_of VARCHAR NOT NULL,
+    candidate BOOLEAN NOT NULL,
+    sample_rate DOUBLE,
     scope VARCHAR NOT NULL,
     attributes VARCHAR USING COMPRESSION zstd,
     resource VARCHAR USING COMPRESSION zstd,
@@ -136,18 +142,19 @@ CREATE TABLE positions (
 
 CREATE TABLE meta (version VARCHAR NOT NULL);
 
--- A call is a leaf: a span whose cost counts in sums, be it known or not. Roll-ups have no cost of
--- their own, and a second instrumentation's span of the same call says so in cost_reason.
-CREATE MACRO is_call(priced, cost_status, cost_reason) AS
-    priced OR (coalesce(cost_status, '') = 'unknown' AND NOT starts_with(cost_reason, 'duplicate'));
-
 -- The model that answered, else the one that was asked.
 CREATE MACRO model_of(response_model, request_model) AS coalesce(nullif(response_model, ''), request_model);
 
+-- How many calls a row stands for, and sums of such as whole numbers.
+CREATE MACRO weight(sample_rate) AS 1 / coalesce(sample_rate, 1.0);
+CREATE MACRO scaled(amount) AS coalesce(TRY_CAST(round(amount) AS BIGINT), 0);
+
+-- `priced` marks the calls: spans that count in sums, be their cost known or not. Roll-ups and further
+-- spans of the same call do not; `settle` corrects what one message alone could not tell.
 CREATE VIEW calls AS
 SELECT *, model_of(response_model, request_model) AS model
 FROM spans
-WHERE is_call(priced, cost_status, cost_reason);
+WHERE priced;
 
 
 -- part: meta
@@ -199,11 +206,51 @@ SELECT
 FROM spans JOIN incoming USING (start_ns, span_id, trace_id, project)
 WHERE spans.start_ns BETWEEN $first_ns AND $last_ns
 
+-- part: related
+-- Rows that may tell of a call that the batch's rows tell of, or settle one of its candidates: those of the
+-- same traces, with the same response ids, begun streams of the same prompt, and failed calls of the same
+-- model, all around the batch's own time.
+SELECT
+    rowid, {facts}
+FROM spans
+WHERE start_ns BETWEEN $first_ns AND $last_ns AND (
+    (project, trace_id) IN (SELECT (unnest($projects), unnest($traces)))
+    OR (response_id <> '' AND (project, response_id) IN (SELECT (unnest($id_projects), unnest($response_ids))))
+    OR (
+        response_id = '' AND kind = 'llm' AND (status = 'error' OR scope LIKE 'logfire.%')
+        AND (project, service, request_model)
+            IN (SELECT (unnest($lone_projects), unnest($lone_services), unnest($lone_models)))
+    )
+)
+LIMIT $limit
+
+-- part: related.facts
+project, service, scope, kind, name, trace_id, span_id, parent_span_id, start_ns, duration_ms, request_model,
+response_id, status, candidate, priced, duplicate_of,
+(input_tokens IS NOT NULL)::INT + (output_tokens IS NOT NULL)::INT + (cache_read_tokens IS NOT NULL)::INT
+    + (cache_write_tokens IS NOT NULL)::INT + (cache_write_1h_tokens IS NOT NULL)::INT
+    + (reasoning_tokens IS NOT NULL)::INT AS counts,
+coalesce(json_array_length(input_messages), 0) + coalesce(json_array_length(output_messages), 0) AS messages,
+CASE WHEN scope LIKE 'logfire.%' THEN md5(concat(system, '|', input_messages)) ELSE '' END AS asked
+
+-- part: settle
+UPDATE spans SET priced = corrected.priced, duplicate_of = corrected.duplicate_of
+FROM (
+    SELECT unnest($rows) AS row, unnest($priced) AS priced, unnest($duplicate_of) AS duplicate_of
+) AS corrected
+WHERE spans.rowid = corrected.row
+
+-- part: others
+-- Further spans of the same calls: they know what the call's own span may lack.
+SELECT *, model_of(response_model, request_model) AS model FROM spans
+WHERE duplicate_of <> '' AND duplicate_of IN $span_ids AND start_ns BETWEEN $first_ns AND $last_ns
+ORDER BY start_ns, span_id
+
 -- part: delete_rows
 DELETE FROM spans WHERE rowid IN $rows
 
 -- part: insert_spans
-INSERT INTO spans BY NAME SELECT * EXCLUDE (row) FROM incoming WHERE row NOT IN $lost
+INSERT INTO spans BY NAME SELECT * FROM incoming
 
 -- part: correct_spans
 -- `incoming`: spans or corrections of a batch, all between $first_ns and $last_ns.
@@ -341,15 +388,14 @@ ORDER BY src_epoch, src_origin, src_partition, src_offset, src_ordinal
 -- traces of the page alone, what the list shows of them. {spans}: time and project; {match}: what one
 -- span of the trace must fulfil; {where}: what the trace must.
 WITH around AS (
-    SELECT *, is_call(priced, cost_status, cost_reason) AS is_call
-    FROM spans WHERE {spans}
+    SELECT * FROM spans WHERE {spans}
 ),
 page AS (
     SELECT * FROM (
         SELECT
             project, trace_id, min(start_ns) AS start_ns,
             round(max(start_ns::DOUBLE / 1e6 + duration_ms) - min(start_ns)::DOUBLE / 1e6, 3) AS duration_ms,
-            round(sum(cost_usd) FILTER (is_call AND priced), 9) AS cost_usd,
+            round(sum(cost_usd) FILTER (priced), 9) AS cost_usd,
             CASE WHEN bool_or(status = 'error') THEN 'error'
                  WHEN bool_or(status = 'ok') THEN 'ok' ELSE 'unset' END AS status,
             bool_or({match}) AS matched
@@ -370,13 +416,13 @@ SELECT * FROM (
         any_value(page.duration_ms) AS duration_ms,
         any_value(page.status) AS status,
         count(*) AS span_count,
-        count(*) FILTER (is_call) AS call_count,
+        count(*) FILTER (priced) AS call_count,
         any_value(page.cost_usd) AS cost_usd,
-        count(*) FILTER (is_call AND priced AND around.cost_usd IS NOT NULL) AS priced_calls,
+        count(*) FILTER (priced AND around.cost_usd IS NOT NULL) AS priced_calls,
         coalesce(
             list_sort(
                 list(DISTINCT model_of(response_model, request_model))
-                FILTER (is_call AND (response_model <> '' OR request_model <> ''))
+                FILTER (priced AND (response_model <> '' OR request_model <> ''))
             ),
             []
         ) AS models
@@ -390,7 +436,7 @@ SELECT DISTINCT project FROM spans WHERE trace_id = $trace_id ORDER BY project
 
 -- part: trace
 SELECT
-    *, model_of(response_model, request_model) AS model, is_call(priced, cost_status, cost_reason) AS is_call
+    *, model_of(response_model, request_model) AS model
 FROM spans
 WHERE trace_id = $trace_id AND project = $project
 ORDER BY start_ns, span_id
@@ -402,17 +448,20 @@ WHERE project = $project AND list_contains(trace_ids, $trace_id)
 ORDER BY opened_ns, id
 
 -- part: measures
-count(*) AS calls,
-sum(cost_usd) FILTER (priced) AS cost_usd,
-count(*) FILTER (priced AND cost_usd IS NOT NULL) AS priced_calls,
-count(*) FILTER (cost_usd IS NULL OR NOT priced) AS unknown_calls,
-count(*) FILTER (priced AND cost_status = 'estimated') AS estimated_calls,
-count(*) FILTER (status = 'error') AS errors,
-coalesce(TRY_CAST(sum(input_tokens) AS BIGINT), 0) AS input_tokens,
-coalesce(TRY_CAST(sum(cache_read_tokens) AS BIGINT), 0) AS cache_read_tokens,
-coalesce(TRY_CAST(sum(cache_write_tokens) AS BIGINT), 0) AS cache_write_tokens,
-coalesce(TRY_CAST(sum(output_tokens) AS BIGINT), 0) AS output_tokens,
-coalesce(TRY_CAST(sum(reasoning_tokens) AS BIGINT), 0) AS reasoning_tokens
+-- A sampled call stands for 1 / sample_rate calls.
+scaled(sum(weight(sample_rate))) AS calls,
+sum(cost_usd * weight(sample_rate)) AS cost_usd,
+scaled(sum(weight(sample_rate)) FILTER (cost_usd IS NOT NULL)) AS priced_calls,
+scaled(sum(weight(sample_rate)) FILTER (cost_usd IS NULL)) AS unknown_calls,
+scaled(sum(weight(sample_rate)) FILTER (cost_usd IS NOT NULL AND cost_status = 'estimated')) AS estimated_calls,
+scaled(sum(weight(sample_rate)) FILTER (status = 'error')) AS errors,
+scaled(sum(input_tokens * weight(sample_rate))) AS input_tokens,
+scaled(sum(cache_read_tokens * weight(sample_rate))) AS cache_read_tokens,
+scaled(sum(cache_write_tokens * weight(sample_rate))) AS cache_write_tokens,
+scaled(sum(output_tokens * weight(sample_rate))) AS output_tokens,
+scaled(sum(reasoning_tokens * weight(sample_rate))) AS reasoning_tokens,
+count(*) AS seen_calls,
+count(sample_rate) > 0 AS sampled
 
 -- part: costs
 SELECT {groups} {measures} FROM calls

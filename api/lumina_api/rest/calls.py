@@ -10,7 +10,7 @@ from lumina_api.rest.models import CallList
 from lumina_api.rest.pagination import next_cursor, page_of
 from lumina_api.rest.parameters import SpanListParameters
 from lumina_api.views import queries
-from lumina_api.views.contents import merged
+from lumina_api.views.contents import whole
 
 router = APIRouter(prefix="/api/v1", tags=["calls"])
 
@@ -21,7 +21,7 @@ def calls(cursor: Cursor, now: Now, asked: Annotated[SpanListParameters, Query()
     filters, page = page_of("calls", asked.cursor, asked.filters(now), asked.order, asked.limit)
     found = queries.calls(cursor, filters, page)
     rows, following = next_cursor("calls", found, filters, page)
-    rows = merged(rows, queries.contents(cursor, [str(row["span_id"]) for row in rows]))
+    rows = whole(cursor, rows)
     return answer(
         {
             "items": [span_item(row) for row in rows],

@@ -74,8 +74,18 @@ def _bound(filters: Filters, step_ns: int, items: int, now: int) -> None:
 
 
 def _sums(row: Row) -> dict[str, object]:
-    sums = {name: value for name, value in row.items() if name not in (*GROUPS, "start_ns")}
-    return sums | {"coverage": coverage(row["priced_calls"], row["calls"])}
+    sums = {name: value for name, value in row.items() if name not in (*GROUPS, "start_ns", "sampled")}
+    return sums | {"coverage": coverage(row["priced_calls"], row["calls"]), "sampling": _sampling(row)}
+
+
+def _sampling(row: Row) -> str | None:
+    """In words, that sums stand for more calls than were seen."""
+    seen, stands_for = row["seen_calls"], row["calls"]
+    assert isinstance(seen, int)
+    assert isinstance(stands_for, int)
+    if not row["sampled"] or not stands_for:
+        return None
+    return f"estimated from {min(seen / stands_for, 1.0) * 100:.3g} % sampled"
 
 
 def _step(row: Row) -> dict[str, object]:

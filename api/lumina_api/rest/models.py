@@ -110,7 +110,6 @@ class CallList(_Listed):
 
 
 _PLACE: dict[str, Any] = {
-    "is_call": (bool, Field(description="Whether this is a leaf call: /calls lists it, sums count it")),
     "depth": (int, Field(description="0 is a root")),
     "children": (list[str], Field(description="Span ids")),
 }
@@ -142,6 +141,8 @@ class CostSums(_Answer):
     cache_write_tokens: int
     output_tokens: int
     reasoning_tokens: int
+    seen_calls: int = Field(description="Calls that arrived; fewer than `calls` where traffic is sampled")
+    sampling: str | None = Field(description="Says that sums are estimated, where sampled traffic is in them")
 
 
 class CostStep(CostSums):

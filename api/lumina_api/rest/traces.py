@@ -11,7 +11,7 @@ from lumina_api.rest.pagination import next_cursor, page_of
 from lumina_api.rest.parameters import SpanListParameters, TraceParameters
 from lumina_api.rest.problem import Problem
 from lumina_api.views import queries
-from lumina_api.views.contents import merged
+from lumina_api.views.contents import whole
 from lumina_api.views.queries import Filters, Page, Row
 from lumina_api.views.tree import Link, tree
 
@@ -52,24 +52,22 @@ def trace(
     trace_id = trace_id.lower()
     project = asked.project or _project(cursor, trace_id)
     rows = queries.trace(cursor, trace_id, project, MOST_SPANS + 1)
-    whole = Filters(project=(project,), trace_id=trace_id)
-    summaries = queries.traces(cursor, whole, Page(1, "newest"), now)
+    only = Filters(project=(project,), trace_id=trace_id)
+    summaries = queries.traces(cursor, only, Page(1, "newest"), now)
     if not rows or not summaries:
         raise _unknown(trace_id, project)
     truncated = len(rows) > MOST_SPANS
     rows = rows[:MOST_SPANS]
-    rows = merged(rows, queries.contents(cursor, [str(row["span_id"]) for row in rows]))
+    rows = whole(cursor, rows)
     nodes = tree([Link(str(row["span_id"]), str(row["parent_span_id"])) for row in rows])
-    calls = [row for row in rows if row["is_call"]]
+    calls = [row for row in rows if row["priced"]]
     return answer(
         {
             **_summary(summaries[0]),
             "input_tokens": _sum(calls, "input_tokens"),
             "output_tokens": _sum(calls, "output_tokens"),
             "spans": [
-                span_item(rows[node.row])
-                | {"is_call": rows[node.row]["is_call"], "depth": node.depth, "children": node.children}
-                for node in nodes
+                span_item(rows[node.row]) | {"depth": node.depth, "children": node.children} for node in nodes
             ],
             "alerts": [raw(record) for record in queries.trace_alerts(cursor, trace_id, project)],
             "truncated": truncated,

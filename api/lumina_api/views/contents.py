@@ -1,4 +1,4 @@
-"""Prompts and answers that came in log records of their own, put into the spans that they belong to.
+"""What spans of the views lack, from where it stands: their log records, other spans of the same call.
 
 What a span carries itself wins. Several records of one span are taken in the order of their source
 positions, each once: a client's retry repeats whole records.
@@ -7,9 +7,40 @@ positions, each once: a client's retry repeats whole records.
 from collections import defaultdict
 from collections.abc import Iterable
 
+import duckdb
+import msgspec
+
+from lumina_api.views import queries
 from lumina_api.views.queries import Row
+from lumina_schemas.span import Message
+from lumina_streams.core.content.messages import tool_calls_of
+from lumina_streams.core.span.telling import told
+
+_MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
 MESSAGES = ("input_messages", "output_messages")
+
+
+def whole(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
+    """The rows with all that is known of them."""
+    others = queries.others(cursor, [row for row in rows if row["priced"]])
+    ids = [str(row["span_id"]) for row in (*rows, *others)]
+    filled = merged([*rows, *others], queries.contents(cursor, ids))
+    return told_by(filled[: len(rows)], filled[len(rows) :])
+
+
+def told_by(rows: Iterable[Row], others: Iterable[Row]) -> list[Row]:
+    """The calls among the rows with what other spans of the same call tell."""
+    telling: dict[tuple[object, object], list[Row]] = defaultdict(list)
+    for other in others:
+        telling[other["project"], other["duplicate_of"]].append(other)
+    done: list[Row] = []
+    for row in rows:
+        if row["priced"]:
+            for other in telling.get((row["project"], row["span_id"]), ()):
+                row = {**row, **told(row, other)}
+        done.append(row)
+    return done
 
 
 def merged(spans: Iterable[Row], contents: Iterable[Row]) -> list[Row]:
@@ -32,7 +63,24 @@ def _filled(span: Row, contents: list[Row]) -> Row:
         if not _items(span[name]):
             texts = dict.fromkeys(_items(content[name]) for content in contents)
             filled[name] = f"[{','.join(text for text in texts if text)}]"
+    if not _items(span["output_messages"]):
+        _tell_answer(filled)
     return filled
+
+
+def _tell_answer(row: dict[str, object]) -> None:
+    """Fill what an answer that came later tells: the tools that it asks for, and why it ended."""
+    try:
+        answer = _MESSAGES.decode(str(row["output_messages"]))
+    except msgspec.MsgspecError:
+        return
+    told = {
+        "tool_calls": tool_calls_of(answer),
+        "finish_reasons": [message.finish_reason for message in answer if message.finish_reason],
+    }
+    for name, value in told.items():
+        if value and not _items(row[name]):
+            row[name] = msgspec.json.encode(value).decode()
 
 
 def _items(array: object) -> str:

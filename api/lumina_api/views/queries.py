@@ -93,6 +93,22 @@ def contents(cursor: duckdb.DuckDBPyConnection, span_ids: Sequence[str]) -> list
     return _rows(cursor, part("contents"), {"span_ids": list(span_ids)}) if span_ids else []
 
 
+def others(cursor: duckdb.DuckDBPyConnection, calls: Sequence[Row]) -> list[Row]:
+    """Further spans of these calls, by start."""
+    starts = [start for row in calls if isinstance(start := row["start_ns"], int)]
+    if not starts:
+        return []
+    return _rows(
+        cursor,
+        part("others"),
+        {
+            "span_ids": [row["span_id"] for row in calls],
+            "first_ns": max(0, min(starts) - TRACE_MARGIN_NS),
+            "last_ns": min(MAX_NS, max(starts) + TRACE_MARGIN_NS),
+        },
+    )
+
+
 def traces(cursor: duckdb.DuckDBPyConnection, filters: Filters, page: Page, now_ns: int) -> list[Row]:
     """Traces: start, duration, status and sums over their spans.
 
@@ -129,7 +145,7 @@ def trace_projects(cursor: duckdb.DuckDBPyConnection, trace_id: str) -> list[str
 
 
 def trace(cursor: duckdb.DuckDBPyConnection, trace_id: str, project: str, limit: int) -> list[Row]:
-    """Spans of one trace by start, with all columns, `model` and `is_call`."""
+    """Spans of one trace by start, with all columns and `model`."""
     return _rows(cursor, part("trace"), {"trace_id": trace_id, "project": project, "limit": limit})
 
 

@@ -20,6 +20,7 @@ from msgspec import Raw
 from lumina_api.views.batch import Arrival, Batch, CorrectionRow, Erasure, StoredAlert, nanoseconds_of
 from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
 from lumina_api.views.file import ViewsFile, open_file
+from lumina_api.views.settling import correct, settle_batch
 from lumina_schemas.views import part
 
 log = structlog.get_logger(__name__)
@@ -196,8 +197,12 @@ class Store:
             lost = {index for index, _, *source in found if rows[index].src >= tuple(source)}
             if beaten := [stored for index, stored, *_ in found if index not in lost]:
                 self._connection.execute(part("delete_rows"), {"rows": beaten})
-            self._connection.execute(part("insert_spans"), {"lost": sorted(lost)})
-            self._correct(starts)
+        kept = [row for index, row in enumerate(rows) if index not in lost]
+        correct(self._connection, settle_batch(self._connection, kept))
+        if kept:
+            with self._incoming(_table(kept, SPAN_COLUMNS)):
+                self._connection.execute(part("insert_spans"))
+                self._correct([row.start_ns for row in kept])  # type: ignore[attr-defined]
         return len(rows) - len(lost), len(found)
 
     def _write_corrections(self, rows: list[CorrectionRow]) -> None:

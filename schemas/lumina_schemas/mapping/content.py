@@ -5,6 +5,8 @@ INPUTS: tuple[str, ...] = (
     "gen_ai.prompt",
     "ai.prompt.messages",
     "ai.prompt",
+    "ai.values",
+    "ai.value",
     "langfuse.observation.input",
     "pydantic_ai.all_messages",
     "all_messages_events",
@@ -23,6 +25,9 @@ OUTPUTS: tuple[str, ...] = (
     "traceloop.entity.output",
 )
 """Attributes that hold all messages of one side, as JSON or structured. First that yields a message wins."""
+
+QUOTED: frozenset[str] = frozenset({"ai.values", "ai.value"})
+"""Of these, the ones whose texts are JSON texts, in quotes."""
 
 GENERIC: frozenset[str] = frozenset(
     {
@@ -46,11 +51,23 @@ INDEXED: tuple[tuple[str, str], ...] = (
     ("gen_ai.completion.", "output"),
     ("llm.output_messages.", "output"),
     ("llm.choices.", "output"),
+    ("retrieval.documents.", "documents"),
+    ("reranker.output_documents.", "documents"),
 )
 """Prefixes of messages spread over attributes, `prefix N . path`."""
 
 INDEXED_WRAPPERS: frozenset[str] = frozenset(
-    {"message", "message_content", "tool_call", "function", "prompt", "completion", "image", "embedding"}
+    {
+        "message",
+        "message_content",
+        "tool_call",
+        "function",
+        "prompt",
+        "completion",
+        "image",
+        "embedding",
+        "document",
+    }
 )
 """Steps of a path that only wrap: `llm.input_messages.0.message.tool_calls.0.tool_call.function.name`."""
 

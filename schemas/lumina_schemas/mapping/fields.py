@@ -106,9 +106,12 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ai.telemetry.metadata.promptVersion",
         "langsmith.metadata.lc_hub_commit_hash",
     ),
+    "tags": ("lumina.tags", "langfuse.trace.tags", "langfuse.observation.metadata.langfuse_tags", "tag.tags"),
+    "sample_rate": ("lumina.sample_rate",),
     "service_tier": (
         "openai.response.service_tier",
         "gen_ai.openai.response.service_tier",
+        "gen_ai.response.service_tier",
         "anthropic.response.service_tier",
     ),
 }
@@ -177,6 +180,9 @@ FIRST_TOKEN_MS: tuple[str, ...] = ("ai.response.msToFirstChunk",)
 FIRST_TOKEN_MIXED: tuple[str, ...] = ("gen_ai.server.time_to_first_token",)
 """One key with two units: an integer is milliseconds (strands), a double seconds (OpenLIT)."""
 
+FIRST_TOKEN_AT: tuple[str, ...] = ("langfuse.observation.completion_start_time",)
+"""The moment of the first token, RFC 3339, perhaps in quotes."""
+
 FIRST_TOKEN_EVENTS: frozenset[str] = frozenset(
     {
         "First Token Stream Event",
@@ -199,6 +205,9 @@ WORKFLOWS: tuple[str, ...] = (
 ROUTES: tuple[str, ...] = ("http.route", "rpc.method", "messaging.destination.name", "faas.name")
 """What a server, consumer or function span serves. A client span's route is somebody else's."""
 
+SAMPLE_RATE = "lumina.sample_rate"
+"""Share of the traffic that a sender passes on, above 0 and at most 1; on a span or a resource."""
+
 SERVICE = "service.name"
 ENVIRONMENTS: tuple[str, ...] = ("deployment.environment.name", "deployment.environment")
 PROJECT = "lumina.project"
@@ -213,9 +222,38 @@ _CLAUDE_CODE = {
     "cache_creation_tokens": "cache_write_tokens",
     "ttft_ms": "first_token_ms",
 }
+_LOGFIRE = {"duration": "elapsed_s"}
+_LITELLM = {
+    f"llm.{provider}.{name}": field
+    for provider in (
+        "anthropic",
+        "openai",
+        "azure",
+        "bedrock",
+        "vertex_ai",
+        "gemini",
+        "cohere",
+        "mistral",
+        "groq",
+    )
+    for name, field in (
+        ("id", "response_id"),
+        ("model", "response_model"),
+        ("stop_reason", "finish_reasons"),
+        ("usage", "usage"),
+    )
+}
 SCOPED: dict[str, dict[str, str]] = {
     "com.anthropic.claude_code": _CLAUDE_CODE,
     "com.anthropic.claude_code.tracing": _CLAUDE_CODE,
+    "litellm": _LITELLM,
+    "logfire.anthropic": _LOGFIRE,
+    "logfire.openai": _LOGFIRE,
     "pydantic-ai": {"model_name": "request_model", "agent_name": "workflow"},
 }
-"""Scope -> {name: field} of names too common to mean this anywhere else."""
+"""Scope -> {name: field} of names too common to mean this anywhere else; `usage` is a usage object."""
+
+MADE_UP_IDS: dict[str, str] = {
+    "litellm": r"(chatcmpl-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+}
+"""Scope -> response ids that the instrumentation makes up where it does not know the provider's: not ids."""

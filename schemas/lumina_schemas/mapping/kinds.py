@@ -97,6 +97,35 @@ KIND_TABLES: tuple[tuple[str, dict[str, Kind]], ...] = (
 )
 """(field, its values in lower case): conventions that name the kind, in order of precedence."""
 
+CANDIDATES: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("operation", "invoke_agent"),
+        ("operation", "invoke_workflow"),
+        ("operation", "agent_step"),
+        ("operation", "execute_task"),
+        ("openinference_kind", "agent"),
+        ("openinference_kind", "chain"),
+        ("traceloop_kind", "agent"),
+        ("langfuse_type", "agent"),
+    }
+)
+"""(field, value) of roll-ups whose tokens may be those of calls below them, or told by nobody else: with
+tokens of their own they are candidates, and the trace decides. All other roll-ups never count.
+"""
+
+ROLLUP_SCOPES: frozenset[str] = frozenset({"gen_ai"})
+"""Scopes whose roll-ups always have their calls below them (Vercel AI SDK 7): no candidates."""
+
+SPAN_NAMES: dict[tuple[str, str], Kind] = {
+    ("litellm", "raw_gen_ai_request"): "llm",
+}
+"""(scope, span name) of calls that no convention names. They count only with a model or a response id."""
+
+CONTINUATIONS: tuple[tuple[str, str], ...] = (("logfire.", "streaming response from "),)
+"""(start of the scope, start of the span's name): the end of a stream as a span of its own, beside the span
+that began it, perhaps in another trace.
+"""
+
 NAMED_KINDS: tuple[tuple[str, Kind], ...] = (("embed", "embedding"), ("rerank", "rerank"))
 """A span with a model but no stated kind is `llm`, unless its name holds one of these words."""
 

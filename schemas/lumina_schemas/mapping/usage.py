@@ -35,10 +35,12 @@ USAGE_KEYS: dict[str, tuple[str, ...]] = {
     ),
     "cache_write_5m_tokens": (
         "cache_creation.ephemeral_5m_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",
         "anthropic.usage.cache_creation.ephemeral_5m_input_tokens",
     ),
     "cache_write_1h_tokens": (
         "cache_creation.ephemeral_1h_input_tokens",
+        "prompt_tokens_details.cache_creation_token_details.ephemeral_1h_input_tokens",
         "anthropic.usage.cache_creation.ephemeral_1h_input_tokens",
     ),
     "reasoning_tokens": (

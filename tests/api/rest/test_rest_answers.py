@@ -121,7 +121,11 @@ def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     start = NOW_NS - 60 * SECOND_NS
     ids = {"trace_id": "ab" * 16, "start_ns": start}
     lines = [
-        span(4, **ids | {"span_id": "d" * 16, "parent_span_id": "b" * 16, "start_ns": start + 3}),
+        span(
+            4,
+            **ids | {"span_id": "d" * 16, "parent_span_id": "b" * 16, "start_ns": start + 3},
+            kind="embedding",
+        ),
         span(
             2,
             **ids | {"span_id": "b" * 16, "parent_span_id": "a" * 16, "start_ns": start + 1},
@@ -142,7 +146,7 @@ def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     mine = alert(1, top_spans=(TopSpan("ab" * 16, "b" * 16, "2026-01-01T12:00:00Z"),))
     rest.apply(rest.log.spans([*lines, late]), rest.log.alert(mine), rest.log.alert(alert(2)))
     trace = rest.get(f"/api/v1/traces/{'AB' * 16}")
-    assert [(node["span_id"][0], node["depth"], node["is_call"]) for node in trace["spans"]] == [
+    assert [(node["span_id"][0], node["depth"], node["priced"]) for node in trace["spans"]] == [
         ("a", 0, False),
         ("b", 1, True),
         ("d", 2, True),

@@ -231,6 +231,8 @@ def sums_of(spans: list[Span]) -> dict[str, Any]:
         "cache_read_tokens": 0,
         "cache_write_tokens": 0,
         "output_tokens": sum(span.output_tokens or 0 for span in spans),
+        "seen_calls": len(spans),
+        "sampling": None,
         "reasoning_tokens": 0,
     }
 

@@ -182,10 +182,9 @@ def mixed_spans(count: int, seed: int, newest_ns: int) -> list[Span]:
         root = f"{rng.getrandbits(64):016x}"
         size = rng.randrange(1, 5)
         for place in range(size):
-            kind = rng.choice(["llm", "llm", "embedding", "tool"]) if place else rng.choice(["agent", "llm"])
+            kind = rng.choice(["llm", "llm", "embedding", "tool"]) if place else "agent"
             known = kind in ("llm", "embedding") and rng.random() < 0.8
             unknown = kind in ("llm", "embedding") and not known
-            duplicate = unknown and rng.random() < 0.3
             model = rng.choice(["gpt-4o", "gpt-4o-mini", "claude-3-5-haiku"])
             spans.append(
                 span(
@@ -206,8 +205,8 @@ def mixed_spans(count: int, seed: int, newest_ns: int) -> list[Span]:
                     response_model=f"{model}-2024" if (known or unknown) and rng.random() < 0.5 else "",
                     cost_usd=round(rng.expovariate(200), 7) if known else None,
                     cost_status="exact" if known else "unknown" if unknown else None,
-                    cost_reason="duplicate of 1234" if duplicate else "no price" if unknown else "",
-                    priced=known or (unknown and not duplicate),
+                    cost_reason="no price" if unknown else "",
+                    priced=known or unknown,
                 )
             )
     return spans[:count]
@@ -215,4 +214,4 @@ def mixed_spans(count: int, seed: int, newest_ns: int) -> list[Span]:
 
 def is_call(of: Span) -> bool:
     """A leaf call, told from the record alone."""
-    return of.priced or (of.cost_status == "unknown" and not of.cost_reason.startswith("duplicate"))
+    return of.priced

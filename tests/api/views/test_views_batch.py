@@ -31,7 +31,7 @@ def test_every_field_of_a_span_becomes_a_column_or_json() -> None:
     assert names == set(Span.__struct_fields__) - {"v", "src"}
     assert {column.name for column in SPAN_COLUMNS if column.json} == {
         *("error", "input_messages", "output_messages", "tool_calls", "finish_reasons"),
-        *("attributes", "resource", "events", "truncated"),
+        *("attributes", "resource", "events", "truncated", "tags", "retrieval_documents"),
     }
     assert {column.name for column in CONTENT_COLUMNS} == set(Content.__struct_fields__) - {"v", "src"}
 

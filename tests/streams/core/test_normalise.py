@@ -211,7 +211,8 @@ def test_parents_in_a_ring_end() -> None:
 def test_roll_ups_are_never_priced() -> None:
     for operation in ("invoke_agent", "create_agent", "agent_step", "invoke_workflow", "execute_task"):
         span = one(CALL | {"gen_ai.operation.name": operation})
-        assert (span.priced, span.cost_usd, span.cost_status) == (False, None, None)
+        assert not span.priced
+        assert span.candidate == (operation != "create_agent")  # its tokens may be told by nobody else
         assert span.input_tokens == 1000
 
 

@@ -1,149 +1,44 @@
-"""Captured spans of real instrumentations against what the provider really answered.
-
-`LOST` holds what an instrumentation itself lost, with the reason: the expected value stands there instead
-of the truth, so that a lost fact is asserted too.
-"""
-
-import json
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+"""The normaliser over every captured file: in one message, and one span a message in reversed order."""
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lumina_schemas.mapping.finish import FINISH_REASONS
-from lumina_schemas.span import Message, Span
+from corpus.single import one_span_each
+from corpus.truth import CORPUS, LOST, check, names
+from lumina_schemas.span import Span
 from lumina_streams.core.content.logs import normalise_logs, with_content
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.tokens import Usage
+from lumina_streams.core.span.traces import settled
 
-CORPUS = Path(__file__).parents[2] / "corpus"
 PRICES = PriceBook()
 LANDING = Landing("epoch", "otlp", 0, 1)
-PROVIDERS = {"google": {"gcp.gemini", "gcp.gen_ai"}, "openai": {"openai"}, "anthropic": {"anthropic"}}
-FAMILIES = (
-    "otel_",
-    "openinference_",
-    "traceloop_",
-    "anthropic_sdk_native",
-    "stacked_",
-    "pydantic_ai",
-    "openlit",
-    "vercel_ai_v7",
-)
 
 
-@dataclass
-class Lost:
-    """Expected values that differ from the truth, and why."""
-
-    why: str
-    values: dict[str, Any] = field(default_factory=dict)
-
-
-NO_USAGE = {"input_tokens": None, "output_tokens": None, "cost_status": "unknown"}
-SHORT = "the split of cache writes by time to live is not sent"
-SUMMED = "output of streams is summed over two chunks that overlap by one token"
-NO_CONTENT = {"input": "", "output": "", "system": "", "tools": []}
-LOST: dict[str, Lost] = {
-    "otel_genai_openai-chat_stream_abandoned": Lost(
-        "an abandoned stream ends without usage, as an error, with what came until then",
-        NO_USAGE | {"finish_reasons": ("error",), "output": "Paris is "},
-    ),
-    "otel_genai_openai-chat_stream_nousage": Lost("the provider sent no usage", NO_USAGE),
-    "otel_google_genai-error_429": Lost("content is off by default", NO_CONTENT),
-    "otel_google_genai-gen": Lost("content is off by default", NO_CONTENT),
-    "otel_google_genai-gen_cached": Lost("content is off by default", NO_CONTENT),
-    "otel_google_genai-gen_stream": Lost("content is off by default", NO_CONTENT),
-    "otel_openai_v2-chat_reasoning": Lost("reasoning tokens are not sent", {"reasoning_tokens": 0}),
-    "otel_openai_v2-chat_stream_nousage": Lost(
-        "no usage; whether it streamed is not sent; the reason stands in the log event only",
-        NO_USAGE | {"streaming": None},
-    ),
-    "otel_openai_v2-chat_vision_n2": Lost("of content in parts only the text is logged", {}),
-    "otel_openai_v2-embeddings": Lost("embedding inputs are not sent", {"input": ""}),
-    "openinference_langchain-chain_stream": Lost(
-        "the chunks' response id and stream flag are dropped", {"response_id": "", "streaming": None}
-    ),
-    "openinference_openai-chat_stream_abandoned": Lost(
-        "an abandoned stream ends without usage, with what came until then",
-        NO_USAGE | {"finish_reasons": (), "output": "Paris is "},
-    ),
-    "openinference_openai-chat_stream_nousage": Lost("the provider sent no usage", NO_USAGE),
-    "traceloop_anthropic-msg_cached": Lost(SHORT, {"cost_status": "estimated"}),
-    "traceloop_anthropic-msg_stream": Lost(SUMMED, {"output_tokens": 48}),
-    "traceloop_anthropic-msg_stream_cached": Lost(
-        SUMMED, {"output_tokens": 48, "cost_status": "estimated", "streaming": None}
-    ),
-    "traceloop_anthropic-msg_thinking": Lost("reasoning tokens are not sent", {"reasoning_tokens": 0}),
-    "traceloop_langchain-chain_stream": Lost(
-        "the chunks' model, response id and stream flag are dropped",
-        {"response_model": "gpt-4o-mini", "response_id": "", "streaming": None},
-    ),
-    "traceloop_openai-chat_stream_nousage": Lost("the provider sent no usage", NO_USAGE),
-    "traceloop_openai-chat_unpriced": Lost(
-        "the vendor's prefix of the model is dropped", {"response_model": "house-model-7b"}
-    ),
-    "traceloop_openai_old-chat_stream_nousage": Lost("the provider sent no usage", NO_USAGE),
-    "traceloop_openai_old-chat_unpriced": Lost(
-        "the vendor's prefix of the model is dropped", {"response_model": "house-model-7b"}
-    ),
-    "traceloop_openai_old-responses_tools": Lost(
-        "the responses API's reasons are not sent, and the item's id stands for the call's",
-        {"finish_reasons": (), "call_id": "fc_1"},
-    ),
-    "traceloop_openai-responses_tools": Lost("the item's id stands for the call's", {"call_id": "fc_1"}),
-    "otel_google_genai_latest-gen_tools": Lost(
-        "Gemini names no id, the instrumentation makes one up", {"call_id": "get_weather_0"}
-    ),
-    "otel_openai_v2-responses": Lost("the responses API is not instrumented", {"calls": 0}),
-    "otel_openai_v2-responses_stream": Lost("the responses API is not instrumented", {"calls": 0}),
-    "otel_openai_v2-responses_tools": Lost("the responses API is not instrumented", {"calls": 0}),
-    "openlit_anthropic-msg_cached": Lost(SHORT, {"cost_status": "estimated"}),
-    "openlit_anthropic-msg_stream_cached": Lost(SHORT, {"cost_status": "estimated"}),
-    "vercel_ai_v7-anthropic_cached": Lost(SHORT, {"cost_status": "estimated"}),
-    "openlit_openai-chat_reasoning": Lost("reasoning tokens are not sent", {"reasoning_tokens": 0}),
-    "openlit_openai-chat_stream_nousage": Lost(
-        "the instrumentation counts words itself, without saying so",
-        {"input_tokens": 41, "output_tokens": 16},
-    ),
-    "openlit_openai-chat_vision_n2": Lost(
-        "two choices are joined into one",
-        {
-            "finish_reasons": ("stop",),
-            "output": "Paris is the capital of France. The capital of France is Paris (choice 1).",
-        },
-    ),
-    "openlit_openai-error_429": Lost("failed calls have no content", {"input": ""}),
-    "anthropic_sdk_native_full-msg_stream": Lost("answers of streams are not recorded", {"output": ""}),
-}
-
-
-def names() -> list[str]:
-    found = sorted(path.name.removesuffix(".truth.json") for path in CORPUS.glob("*.truth.json"))
-    return [name for name in found if name.startswith(FAMILIES)]
-
-
-def normalised(name: str) -> tuple[list[Span], bool]:
-    """All spans of a capture with the content of its logs, and whether it has logs."""
+def normalised(name: str) -> list[Span]:
+    """All spans of a capture with the content of its logs."""
     path = CORPUS / f"{name}.otlp.pb"
     body = path.read_bytes() if path.exists() else b""
     result = normalise(ExportTraceServiceRequest.FromString(body), LANDING, PRICES)
     assert not result.rejected
+    return with_logs(name, result.spans)
+
+
+def with_logs(name: str, spans: list[Span]) -> list[Span]:
+    """The spans with the content of the capture's logs."""
     logs = CORPUS / f"{name}.logs.pb"
     if not logs.exists():
-        return result.spans, False
+        return spans
     contents = {
         (content.trace_id, content.span_id): content
         for content in normalise_logs(ExportLogsServiceRequest.FromString(logs.read_bytes()), LANDING)
     }
     return [
         with_content(span, contents[key]) if (key := (span.trace_id, span.span_id)) in contents else span
-        for span in result.spans
-    ], True
+        for span in spans
+    ]
 
 
 def test_everything_lost_was_captured() -> None:
@@ -152,151 +47,43 @@ def test_everything_lost_was_captured() -> None:
 
 @pytest.mark.parametrize("name", names())
 def test_capture_equals_the_truth(name: str) -> None:
-    truth = json.loads((CORPUS / f"{name}.truth.json").read_text())
-    spans, _ = normalised(name)
-    lost = LOST.get(name, Lost("")).values
-    calls = sorted((span for span in spans if span.priced), key=lambda span: span.start_ns)
-    assert len(calls) == lost.get("calls", len(truth["calls"]))
-    for number, (span, call) in enumerate(zip(calls, truth["calls"], strict=False)):
-        wanted = expected(call) | lost
-        got = seen(span)
-        if name.startswith("anthropic_sdk_native-"):
-            wanted |= NO_CONTENT  # the SDK's own spans hold none unless asked to
-        if name == "traceloop_openai_old-responses_tools" and number == 1:
-            wanted["input"] = ""  # results of tools are not recorded
-        if name == "otel_openai_v2-chat_vision_n2":
-            wanted["input"] = got["input"]
-            assert "capital of France" in got["input"]
-        if "call_id" in lost:
-            wanted["tools"] = [(tool, lost["call_id"], arguments) for tool, _, arguments in wanted["tools"]]
-        assert got == {field: wanted[field] for field in got}, span.cost_reason
-        check_cost(span)
+    check(name, normalised(name))
 
 
-def expected(call: dict[str, Any]) -> dict[str, Any]:
-    """The truth in the names of a span."""
-    usage = call.get("usage") or {}
-    embedding = call["api"] == "embeddings"
-    known = bool(usage) and not call["error"]
-    unpriced = call["request_model"].startswith("acme/") or not known
-    inputs = call["input_messages"]
-    inputs = inputs if isinstance(inputs, list) else [inputs]
-    leading = [item for item in inputs if isinstance(item, dict) and item.get("role") == "system"]
-    return {
-        "provider": call["provider"],
-        "request_model": call["request_model"],
-        "response_model": call.get("response_model") or "",
-        "response_id": call.get("response_id") or "",
-        "input_tokens": usage.get("input_total") if known else None,
-        "output_tokens": usage.get("output_total") if known and not embedding else None,
-        "cache_read_tokens": usage.get("cache_read", 0),
-        "cache_write_tokens": usage.get("cache_write", 0),
-        "reasoning_tokens": usage.get("reasoning", 0),
-        "finish_reasons": tuple(
-            FINISH_REASONS[reason.lower()] for reason in call.get("finish_reasons") or []
-        ),
-        "failed": bool(call["error"]),
-        "streaming": bool(call["stream"]) or None,
-        "cost_status": "unknown" if unpriced else "exact",
-        "kind": "embedding" if embedding else "llm",
-        "input": "\n".join(texts([item for item in inputs if item not in leading])),
-        "system": "\n".join(texts(call.get("system_instructions") or leading)),
-        "output": "\n".join(texts(call.get("output") or [])),
-        "tools": tools(call.get("output") or []),
-    }
+@pytest.mark.parametrize("name", names())
+def test_one_span_a_message_in_reversed_order_is_the_same(name: str) -> None:
+    path = CORPUS / f"{name}.otlp.pb"
+    spans: list[Span] = []
+    for offset, body in enumerate(reversed(one_span_each(path.read_bytes()) if path.exists() else [])):
+        request = ExportTraceServiceRequest.FromString(body)
+        spans += normalise(request, Landing("epoch", "otlp", 0, offset), PRICES).spans
+    check(name, settled(with_logs(name, spans), PRICES))
 
 
-def texts(raw: Any) -> list[str]:
-    """What is said in a provider's own messages, in order: texts and results of tools."""
-    if isinstance(raw, str):
-        return [raw] if raw else []
-    if isinstance(raw, list):
-        return [text for item in raw for text in texts(item)]
-    if not isinstance(raw, dict) or raw.get("type") == "thinking":
-        return []
-    said = [raw[key] for key in ("text", "content", "parts", "output") if raw.get(key)]
-    return texts(said[0]) if said else []
-
-
-def tools(raw: list[Any]) -> list[tuple[str, str | None, Any]]:
-    """Tools asked for in a provider's own answer: (name, id, arguments)."""
-    found: list[tuple[str, str | None, Any]] = []
-    for item in raw:
-        if item.get("type") == "tool_use":
-            found.append((item["name"], item["id"], item["input"]))
-        elif item.get("type") == "function_call":
-            found.append((item["name"], item["call_id"], json.loads(item["arguments"])))
-        elif "functionCall" in item:
-            found.append((item["functionCall"]["name"], None, item["functionCall"]["args"]))
-        for call in item.get("tool_calls") or ():
-            asked = call["function"]
-            found.append((asked["name"], call["id"], json.loads(asked["arguments"])))
-    return found
-
-
-def seen(span: Span) -> dict[str, Any]:
-    provider = next((name for name, known in PROVIDERS.items() if span.provider in known), span.provider)
-    return {
-        "provider": provider,
-        "request_model": span.request_model,
-        "response_model": span.response_model,
-        "response_id": span.response_id,
-        "input_tokens": span.input_tokens,
-        "output_tokens": span.output_tokens,
-        "cache_read_tokens": span.cache_read_tokens or 0,
-        "cache_write_tokens": span.cache_write_tokens or 0,
-        "reasoning_tokens": span.reasoning_tokens or 0,
-        "finish_reasons": span.finish_reasons,
-        "failed": span.error is not None and span.status == "error",
-        "streaming": span.streaming or None,
-        "cost_status": span.cost_status,
-        "kind": span.kind,
-        "input": said(span.input_messages),
-        "system": span.system,
-        "output": said(span.output_messages),
-        "tools": [(tool.name, tool.id, tool.arguments) for tool in span.tool_calls],
-    }
-
-
-def said(messages: tuple[Message, ...]) -> str:
-    """Texts, tool results and pictures of some messages, without the system's."""
-    return "\n".join(
-        str(part.result) if part.type == "tool_call_response" else part.content or ""
-        for message in messages
-        if message.role != "system"
-        for part in message.parts
-        if part.type in ("text", "tool_call_response")
-    )
-
-
-def check_cost(span: Span) -> None:
-    """Cost is known exactly where usage and price are, and then above zero."""
-    if span.cost_status == "unknown":
-        assert span.cost_usd is None
-        assert span.cost_reason
-    else:
-        assert span.cost_usd is not None
-        assert span.cost_usd > 0
+def test_a_generation_reported_by_hand_is_a_call() -> None:
+    (span,) = [span for span in normalised("langfuse_sdk-observe_generation") if span.priced]
+    assert (span.input_tokens, span.cache_read_tokens, span.cache_write_tokens) == (1339, 1031, 211)
+    assert span.output_tokens == 47
 
 
 def test_cost_of_cached_call_is_right_to_the_last_digit() -> None:
     """Anthropic: 1339 in, of which 1031 read and 211 written (11 for an hour); 47 out."""
     for name in ("anthropic_sdk_native-msg_cached", "openinference_anthropic-msg_cached"):
-        (span,) = [span for span in normalised(name)[0] if span.priced]
+        (span,) = [span for span in normalised(name) if span.priced]
         assert span.cost_usd == pytest.approx(0.0021213, abs=1e-12)
-    (span,) = [span for span in normalised("traceloop_anthropic-msg_cached")[0] if span.priced]
+    (span,) = [span for span in normalised("traceloop_anthropic-msg_cached") if span.priced]
     assert span.cost_usd == pytest.approx(0.00209655, abs=1e-12)
     assert "1-hour" in span.cost_reason
 
 
 def test_one_call_seen_twice_is_priced_once() -> None:
     for name in ("traceloop_anthropic_sdk2-msg_cached", "stacked_oi_otel_openai-chat"):
-        calls = [span for span in normalised(name)[0] if span.kind == "llm"]
+        calls = [span for span in normalised(name) if span.kind == "llm"]
         assert len(calls) == 2
         priced, other = sorted(calls, key=lambda span: not span.priced)
         assert priced.priced
         assert not other.priced
-        assert other.cost_reason == f"duplicate of {priced.span_id}"
+        assert other.duplicate_of == priced.span_id
         assert priced.output_messages, "the call's span is told the content of the other one"
 
 
@@ -320,7 +107,7 @@ def test_order_of_spans_in_the_message_changes_nothing() -> None:
 
 
 def test_usage_is_what_is_priced() -> None:
-    (span,) = [span for span in normalised("otel_genai_openai-chat_cached")[0] if span.priced]
+    (span,) = [span for span in normalised("otel_genai_openai-chat_cached") if span.priced]
     usage = Usage(span.input_tokens, span.output_tokens, span.cache_read_tokens, span.cache_write_tokens)
     cost = PRICES.cost("openai", span.request_model, span.response_model, usage, span.start_ns)
     assert cost.usd == span.cost_usd

@@ -5,6 +5,7 @@ LangChain dumps; as JSON text, as structured values, or spread over numbered att
 (OTel parts as JSON) is decoded straight into records; everything else takes the general way.
 """
 
+import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -99,6 +100,11 @@ def text_of(messages: Messages) -> str:
     return "\n".join(part.content for message in messages for part in message.parts if part.content)
 
 
+def prompt_digest(system: str, messages: Messages) -> str:
+    """A short name for a prompt: equal prompts have equal names."""
+    return hashlib.blake2b(msgspec.json.encode((system, messages)), digest_size=12).hexdigest()
+
+
 def tool_calls_of(messages: Messages) -> tuple[ToolCall, ...]:
     """Tools asked for in an answer."""
     calls: list[ToolCall] = []
@@ -111,6 +117,20 @@ def tool_calls_of(messages: Messages) -> tuple[ToolCall, ...]:
 
 def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages:
     """Messages from attributes such as `gen_ai.prompt.0.content`; a path starts with the message's number."""
+    messages: list[Message] = []
+    for fields in indexed_trees(entries):
+        if isinstance(fields, dict):
+            blocks = fields.get("content")
+            if isinstance(blocks, str) and blocks.startswith("[{"):
+                fields["content"] = _blocks(blocks)
+            messages.append(_message(fields, role))
+        else:
+            messages.extend(messages_of(fields, role))
+    return tuple(messages)
+
+
+def indexed_trees(entries: Iterable[tuple[Path, Any]]) -> list[Any]:
+    """What is spread over numbered attributes, one value a number, numbers rising."""
     tree: dict[str | int, Any] = {}
     for path, value in entries:
         node = tree
@@ -120,17 +140,7 @@ def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages
                 child = node[step] = {}
             node = child
         node[path[-1]] = value
-    messages: list[Message] = []
-    for number in sorted(key for key in tree if isinstance(key, int)):
-        fields = _listed(tree[number])
-        if isinstance(fields, dict):
-            blocks = fields.get("content")
-            if isinstance(blocks, str) and blocks.startswith("[{"):
-                fields["content"] = _blocks(blocks)
-            messages.append(_message(fields, role))
-        else:
-            messages.extend(messages_of(fields, role))
-    return tuple(messages)
+    return [_listed(tree[number]) for number in sorted(key for key in tree if isinstance(key, int))]
 
 
 def _complete(messages: Messages) -> bool:

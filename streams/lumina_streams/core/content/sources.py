@@ -1,8 +1,11 @@
 """Which of a span's sources its prompt and its answer are taken from."""
 
 from operator import itemgetter
+from typing import Any
 
-from lumina_schemas.mapping.content import GENERIC
+import msgspec
+
+from lumina_schemas.mapping.content import GENERIC, QUOTED
 from lumina_schemas.mapping.kinds import LEAVES
 from lumina_schemas.span import Kind, Message, Part
 from lumina_streams.core.content.events import Happened
@@ -68,10 +71,20 @@ def _elsewhere(reading: Reading, side: str, events: Messages, leaf: bool, rest: 
         return events
     for of, rank, key, value in sorted(reading.content, key=itemgetter(1)):
         if of == side and rank and (leaf or key not in GENERIC):
-            messages = messages_of(value, role)
+            messages = messages_of(_unquoted(value) if key in QUOTED else value, role)
             if messages:
                 return messages
     return ()
+
+
+def _unquoted(value: Any) -> Any:
+    """Texts out of the JSON texts that some write them as; what is none stays."""
+    if isinstance(value, list):
+        return [_unquoted(item) for item in value]
+    try:
+        return msgspec.json.decode(value) if isinstance(value, str) else value
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return value
 
 
 def _with_calls(outputs: Messages, calls: tuple[Part, ...]) -> Messages:

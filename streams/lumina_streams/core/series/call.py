@@ -43,8 +43,10 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     duration_ms: float
     kind: str = "span"
     status: str = "unset"
+    scope: str = ""
     request_model: str = ""
     response_model: str = ""
+    response_id: str = ""
     input_messages: tuple[CallMessage, ...] = ()
     output_messages: tuple[CallMessage, ...] = ()
     tool_calls: tuple[CallTool, ...] = ()
@@ -53,7 +55,8 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     finish_reasons: tuple[str, ...] = ()
     prompt_version: str = ""
     cost_usd: float | None = None
-    cost_reason: str = ""
+    duplicate_of: str = ""
+    candidate: bool = False
     priced: bool = False
     truncated: tuple[str, ...] = ()
 

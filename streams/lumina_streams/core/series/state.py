@@ -15,6 +15,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct, field
 
+from lumina_schemas.mapping.instrumentations import content_setting
 from lumina_streams.core.alert.book import Book, LaneName
 from lumina_streams.core.alert.evidence import Known
 from lumina_streams.core.alert.lifecycle import Context
@@ -59,6 +60,9 @@ class Hot(Struct, array_like=True, kw_only=True):
     cost: CostLane = field(default_factory=CostLane)
     quality: QualityLane = field(default_factory=QualityLane)
     book: Book = field(default_factory=Book)
+    answers: bytes = b""  # recent response ids, each with the scope that told it
+    telling: list[int] = field(default_factory=list)  # scopes that have told calls of their own here
+    scope: str = ""  # of the last call
 
 
 class StoredCold(Struct, array_like=True, frozen=True):
@@ -208,7 +212,9 @@ class SeriesState:
         hot, cold = self.hot, self.cold
         missing: list[str] = []
         if not hot.scored:
-            missing.append("quality: no answers were captured, so none was compared")
+            missing.append(
+                f"quality: no answers were captured, so none was compared; set {content_setting(hot.scope)}"
+            )
         elif not hot.quality.test.in_force:
             missing.append(f"quality: learning, {hot.quality.test.n} answers so far")
         if not hot.cost.test.in_force:

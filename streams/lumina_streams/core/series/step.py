@@ -1,5 +1,6 @@
 """The one transition of a series: `step(state, call) -> alerts`."""
 
+import hashlib
 import zlib
 
 from lumina_schemas.alert import Alert
@@ -34,6 +35,9 @@ FOLD_CALLS = 64
 FOLD_MS = 60_000
 LATE_MS = 120_000  # older than the newest call by more: counts in its window, drives no test
 RECENT_IDS = 64  # span ids that a client's retry is found by
+RECENT_ANSWERS = 32  # response ids that a second instrumentation's span of a call is found by
+SCOPES = 8
+SCOPE_CHARS = 80
 CANDIDATES = 4  # reference answers waiting for the fold ...
 CANDIDATE_CHARS = 2500  # ... and their size together
 
@@ -50,9 +54,9 @@ def step(
     The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
     """
     hot = state.hot
-    if call.kind not in JUDGED_KINDS or call.cost_reason.startswith("duplicate"):
+    if call.duplicate_of or not (call.kind in JUDGED_KINDS or call.candidate):
         return []
-    if not _is_new(hot, call.span_id):
+    if not _is_new(hot, call.span_id) or _is_told(hot, call):
         return []
     at_ms = _event_ms(call)
     if not _is_confirmed(hot, at_ms):
@@ -120,6 +124,28 @@ def _is_new(hot: Hot, span_id: str) -> bool:
     return True
 
 
+def _is_told(hot: Hot, call: Call) -> bool:
+    """Whether another span has told of this call already: another scope the same response, or, for a roll-up
+    with tokens, its scope the calls below it. What comes later cannot undo what was counted: the views can.
+    """
+    scope = zlib.crc32(call.scope.encode("utf-8", "surrogatepass"))
+    if call.candidate:
+        return scope in hot.telling
+    hot.scope = call.scope[:SCOPE_CHARS]
+    if scope not in hot.telling:
+        hot.telling = [*hot.telling, scope][-SCOPES:]
+    if not call.response_id:
+        return False
+    answer = hashlib.blake2b(call.response_id.encode("utf-8", "surrogatepass"), digest_size=6).digest()
+    by = scope.to_bytes(4, "big")[2:]
+    known = hot.answers
+    for place in range(0, len(known), 8):
+        if known[place : place + 6] == answer and known[place + 6 : place + 8] != by:
+            return True
+    hot.answers = (known + answer + by)[-8 * RECENT_ANSWERS :]
+    return False
+
+
 def _event_ms(call: Call) -> int:
     """A call's time: its end, in ms since 1970."""
     duration = min(max(call.duration_ms, 0.0), HIGHEST)
@@ -144,7 +170,7 @@ def _is_confirmed(hot: Hot, at_ms: int) -> bool:
 
 
 def _cost(call: Call) -> float | None:
-    if not call.priced or call.cost_usd is None:
+    if not (call.priced or call.candidate) or call.cost_usd is None:
         return None
     return min(max(call.cost_usd, 0.0), HIGHEST)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from lumina_schemas.mapping import content, costs, fields, usage
+from lumina_schemas.mapping import content, costs, fields, retrieval, usage
 from lumina_schemas.mapping.providers import FRAMEWORKS
 
 Path = tuple[str | int, ...]
@@ -150,6 +150,9 @@ def _known() -> dict[str, Slot]:
     declare(FIELD, "first_token_s", fields.FIRST_TOKEN_S)
     declare(FIELD, "first_token_ms", fields.FIRST_TOKEN_MS)
     declare(FIELD, "first_token_mixed", fields.FIRST_TOKEN_MIXED)
+    declare(FIELD, "retrieval_query", retrieval.QUERIES)
+    declare(FIELD, "retrieval_documents", retrieval.DOCUMENTS)
+    declare(FIELD, "first_token_at", fields.FIRST_TOKEN_AT)
     declare(KEPT, "workflow", fields.WORKFLOWS)
     declare(KEPT, "route", fields.ROUTES)
     declare(KEPT, "reported_cost_usd", costs.COSTS)

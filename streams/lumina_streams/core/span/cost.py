@@ -24,7 +24,7 @@ def price(
     call: Draft | Span, usage: Usage, project: str, prices: PriceBook, by_text: bool = False
 ) -> Pricing:
     """Price a call. `by_text`: its tokens were estimated from the text before."""
-    needs_output = call.kind == "llm"
+    needs_output = call.kind not in ("embedding", "rerank")
     failed = call.status == "error"
     lacking = usage.input is None or (usage.output is None and needs_output)
     # A call that failed without an answer was not billed: there is nothing to estimate.

@@ -1,27 +1,38 @@
 """One span of one instrumentation, read by the tables, before it is known what its neighbours say."""
 
+import re
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from lumina_schemas.mapping.fields import SCOPED
+from lumina_schemas.mapping.fields import MADE_UP_IDS, SCOPED
 from lumina_schemas.mapping.kinds import (
+    CANDIDATES,
+    CONTINUATIONS,
     DEFAULT_OPERATIONS,
     KIND_TABLES,
     LEAVES,
     NAMED_KINDS,
     OPERATION_ALIASES,
+    ROLLUP_SCOPES,
+    SPAN_NAMES,
 )
 from lumina_schemas.mapping.providers import HOST_ATTRIBUTES
-from lumina_schemas.span import Kind, SpanError, SpanEvent, Status
+from lumina_schemas.mapping.retrieval import RESULT_EVENTS
+from lumina_schemas.mapping.usage import USAGE_OBJECTS
+from lumina_schemas.span import Document, Kind, SpanError, SpanEvent, Status
 from lumina_streams.core.content import events
 from lumina_streams.core.content.dumps import NO_DUMP, dumped_in
 from lumina_streams.core.content.finish import finish_reasons
 from lumina_streams.core.content.messages import Messages
+from lumina_streams.core.content.retrieval import retrieved
 from lumina_streams.core.content.sources import content_of
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
 from lumina_streams.core.span.provider import provider_of
 from lumina_streams.core.span.reported import reported_cost
+from lumina_streams.core.span.sampling import share, share_of
 from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
 
 MAX_ERROR_CHARS = 4_000
@@ -31,7 +42,11 @@ SPAN_KINDS = ("internal", "internal", "server", "client", "producer", "consumer"
 ENTRIES = frozenset({"server", "consumer"})
 """Kinds of span that serve something: their route names an endpoint."""
 
-FIRST = frozenset({"first_token_s", "first_token_ms", "first_token_mixed"})
+FIRST = frozenset({"first_token_s", "first_token_ms", "first_token_mixed", "first_token_at"})
+_MADE_UP_IDS = {scope: re.compile(pattern) for scope, pattern in MADE_UP_IDS.items()}
+_CONTINUED = tuple({scope for scope, _ in CONTINUATIONS})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MAX_TAGS = 50
 
 END_BEFORE_START = "lumina.end_before_start_ns"
 """Attribute of a span that ended before it started: by how much. Its duration is 0."""
@@ -46,6 +61,7 @@ class Context(Struct, frozen=True):
     endpoint: str
     resource: dict[str, Any]
     scope: str
+    sample_rate: float | None = None
 
 
 class Draft(Struct):
@@ -70,7 +86,7 @@ class Draft(Struct):
     response_model: str
     response_id: str
     usage: Usage
-    tier: str
+    service_tier: str
     system: str
     input_messages: Messages
     output_messages: Messages
@@ -86,23 +102,20 @@ class Draft(Struct):
     route: str
     attributes: dict[str, Any]
     events: tuple[SpanEvent, ...]
+    tags: tuple[str, ...] = ()
+    sample_rate: float | None = None
+    leaf: bool = False  # a call of a model: what is priced
+    candidate: bool = False
+    continues: bool = False
     duplicate_of: str = ""
+    retrieval_query: str = ""
+    retrieval_documents: tuple[Document, ...] = ()
     reported_cost_usd: float | None = None
-
-    @property
-    def leaf(self) -> bool:
-        """Whether it is a call of a model: what is priced."""
-        return self.kind in LEAVES
 
     @property
     def provider_guessed(self) -> bool:
         """Whether the provider follows from other signs than its name."""
         return bool(self.provider) and not self.provider_named
-
-    @property
-    def service_tier(self) -> str:
-        """The tier under the record's name."""
-        return self.tier
 
 
 def draft_of(span: Any, context: Context, index: int) -> Draft:
@@ -121,12 +134,18 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
     name = span.name
     code = span.status.code
     error = _error(span, code, found, what)
-    kind = _kind(found, name)
+    kind, open_kind = _kind(found, scope, name)
+    if kind == "span" and any(event.name in RESULT_EVENTS for event in what.events):
+        kind = "retrieval"
     leaf = kind in LEAVES
+    continues = leaf and scope.startswith(_CONTINUED) and continued(scope, name)
+    if continues and (elapsed := found.get("elapsed_s")) is not None:
+        start = _before(end, elapsed)
     if found or reading.content or reading.indexed or what.inputs or what.outputs:
         system, inputs, outputs = content_of(reading, kind, what)
     else:
         system, inputs, outputs = "", (), ()
+    query, documents = retrieved(reading, what.events) if kind in ("retrieval", "rerank") else ("", ())
     request, response, either = (
         name_of(value) if (value := get("request_model")) else "",
         name_of(value) if (value := get("response_model")) else "",
@@ -165,10 +184,16 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         or dumped.streaming
         or "first_token_s" in found
         or "first_token_ms" in found
+        or "first_token_at" in found
+        or continues
         or "doStream" in name_of(found.get("vercel_operation"))
     ):
         streaming = True
     parent, number = span.parent_span_id, span.kind
+    response_id = name_of(value) if (value := get("response_id")) else ""
+    if response_id and scope in _MADE_UP_IDS and _MADE_UP_IDS[scope].fullmatch(response_id):
+        reading.other.setdefault("gen_ai.response.id", response_id)
+        response_id = ""
     return Draft(
         context=context,
         index=index,
@@ -187,9 +212,9 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         provider_named=bool(named),
         request_model=request,
         response_model=response,
-        response_id=(name_of(value) if (value := get("response_id")) else "") or dumped.response_id,
+        response_id=response_id or dumped.response_id,
         usage=usage,
-        tier=(name_of(value) if (value := get("service_tier")) else "").lower(),
+        service_tier=(name_of(value) if (value := get("service_tier")) else "").lower(),
         system=system,
         input_messages=inputs,
         output_messages=outputs,
@@ -205,33 +230,53 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         route=(name_of(value) if (value := get("route")) else ""),
         attributes=reading.other,
         events=what.events,
+        tags=_tags(value) if (value := get("tags")) else (),
+        sample_rate=_sample_rate(span, get("sample_rate"), context),
+        leaf=leaf,
+        candidate=open_kind and usage.known and scope not in ROLLUP_SCOPES,
+        continues=continues,
+        retrieval_query=query,
+        retrieval_documents=documents,
         reported_cost_usd=reported_cost(reading, scope),
     )
+
+
+def continued(scope: str, name: str) -> bool:
+    """Whether a span is the end of a stream that another span began."""
+    return any(scope.startswith(of) and name.startswith(how) for of, how in CONTINUATIONS)
 
 
 def _scoped(reading: Reading, names: dict[str, str]) -> None:
     """Take the names that mean a field in this scope only."""
     for name, field in names.items():
-        if name in reading.other and field not in reading.fields:
+        if name in reading.other and field == "usage":
+            reading.objects.append((len(USAGE_OBJECTS), reading.other[name]))
+        elif name in reading.other and field not in reading.fields:
             reading.fields[field] = reading.other.pop(name)
 
 
-def _kind(found: dict[str, Any], name: str) -> Kind:
-    """Kind of a span: what a convention calls it, else a call if it has a model and usage or provider."""
+def _kind(found: dict[str, Any], scope: str, name: str) -> tuple[Kind, bool]:
+    """Kind of a span: what a convention calls it, else a call if it has a model and usage or provider; and
+    whether a roll-up of this kind may be a call where no call is below it.
+    """
     for field, table in KIND_TABLES:
         value = found.get(field)
         if value is not None:
             kind = table.get(value) if isinstance(value, str) else None
             if kind is None:
-                kind = table.get(name_of(value).lower())
+                value = name_of(value).lower()
+                kind = table.get(value)
             if kind is not None:
-                return kind
+                return kind, kind not in LEAVES and (field, value) in CANDIDATES
     if ("request_model" in found or "response_model" in found) and (
         "provider" in found or "input_tokens" in found or "output_tokens" in found
     ):
         low = name.lower()
-        return next((kind for word, kind in NAMED_KINDS if word in low), "llm")
-    return "span"
+        return next((kind for word, kind in NAMED_KINDS if word in low), "llm"), False
+    named = SPAN_NAMES.get((scope, name))
+    if named is not None and ("response_model" in found or "response_id" in found):
+        return named, False
+    return "span", False
 
 
 def _error(span: Any, code: int, found: dict[str, Any], what: events.Happened) -> SpanError | None:
@@ -253,9 +298,50 @@ def _first_token_ms(found: dict[str, Any], event_ns: int | None, start_ns: int) 
             if factor is None:  # one key, two units: integers are milliseconds
                 factor = 1.0 if isinstance(value, int) else 1_000.0
             return round(value * factor, 6)
+    if event_ns is None and "first_token_at" in found:
+        event_ns = _moment_ns(found["first_token_at"])
     if event_ns is not None and event_ns >= start_ns:
         return (event_ns - start_ns) / 1e6
     return None
+
+
+def _moment_ns(value: Any) -> int | None:
+    """Unix time in ns of an RFC 3339 time, None where it is none or names no zone."""
+    try:
+        since = datetime.fromisoformat(name_of(value)) - _EPOCH
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
+def _before(end_ns: int, elapsed_s: Any) -> int:
+    """The time so many seconds before another."""
+    if (
+        isinstance(elapsed_s, int | float)
+        and not isinstance(elapsed_s, bool)
+        and 0 <= elapsed_s * 1e9 <= end_ns
+    ):
+        return end_ns - int(elapsed_s * 1e9)
+    return end_ns
+
+
+def _sample_rate(span: Any, given: Any, context: Context) -> float | None:
+    """Share of the traffic that was sent: what the span says, else its trace's sampler, else its resource."""
+    if given is not None:
+        return share(given)
+    state = span.trace_state
+    return (share_of(state) if state else None) or context.sample_rate
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    """Tags from a list, JSON text of one, or one tag."""
+    if isinstance(value, str) and value.startswith("["):
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+            return ()
+    tags = value if isinstance(value, list) else [value]
+    return tuple(dict.fromkeys(name for tag in tags[:MAX_TAGS] if (name := name_of(tag))))
 
 
 def _flag(value: Any) -> bool | None:

@@ -74,6 +74,11 @@ def _capped(line: Line, cap: int) -> Line:
             "tool_calls": tuple(
                 replace(call, arguments=_value(call.arguments, cap)) for call in line.tool_calls
             ),
+            "retrieval_query": _text(line.retrieval_query, cap),
+            "retrieval_documents": tuple(
+                replace(document, excerpt=_text(document.excerpt, cap))
+                for document in line.retrieval_documents
+            ),
             "attributes": {key: _value(value, cap) for key, value in line.attributes.items()},
             "resource": {key: _value(value, cap) for key, value in line.resource.items()},
             "events": tuple(_event(event, cap) for event in line.events),
@@ -89,6 +94,9 @@ def _bones(line: Line, limit: int) -> Line:
             ("events", ()),
             ("attributes", {}),
             ("resource", {}),
+            ("retrieval_documents", ()),
+            ("retrieval_query", ""),
+            ("tags", ()),
             ("input_messages", line.input_messages[-4:]),
             ("output_messages", line.output_messages[-4:]),
             *drops,

@@ -1,7 +1,7 @@
 """OTLP traces in, normalised and priced spans out: the whole of what the normalise agent decides. Pure.
 
 Order of work: every span is read alone (`draft`), the drafts of the message are put into canonical order
-and compared (`duplicates`), then each becomes a `Span` with its series and its cost.
+and compared (`settlement`), then each becomes a `Span` with its series and its cost.
 """
 
 import re
@@ -11,18 +11,22 @@ from typing import Any
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SERVICE
+from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SAMPLE_RATE, SERVICE
+from lumina_schemas.mapping.kinds import CONTINUATIONS
+from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
-from lumina_streams.core.content.messages import tool_calls_of
+from lumina_streams.core.content.messages import prompt_digest, tool_calls_of
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import plain
 from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
-from lumina_streams.core.span.duplicates import mark_duplicates
 from lumina_streams.core.span.endpoint import endpoint_of
 from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
+from lumina_streams.core.span.sampling import share
+from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
+from lumina_streams.core.span.telling import merged_usage, told
 
 DEFAULT_PROJECT = "default"
 UNKNOWN_SERVICE = "unknown_service"
@@ -33,7 +37,8 @@ MAX_ANCESTORS = 64
 INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
-_FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, *ENVIRONMENTS})
+_FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, SAMPLE_RATE, *ENVIRONMENTS})
+_CONTINUED = tuple({scope for scope, _ in CONTINUATIONS})
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 _series: dict[tuple[str, str, str], str] = {}
 _MAX_SERIES_REMEMBERED = 20_000
@@ -79,7 +84,7 @@ def normalise(
             rejections.add(f"not understood: {type(error).__name__}", resource_spans, scope_spans, span)
             refused.append(_place(span, index))
     drafts.sort(key=_canonical)
-    mark_duplicates(drafts)
+    _settle(drafts)
     routes = _routes(drafts)
     return Normalised(
         [
@@ -104,6 +109,7 @@ def context_of(resource: Any, scope: str, landing: Landing) -> Context:
         endpoint=endpoint if isinstance(endpoint, str) else "",
         resource={key: value for key, value in found.items() if key not in _FROM_RESOURCE},
         scope=scope,
+        sample_rate=share(found.get(SAMPLE_RATE)),
     )
 
 
@@ -143,6 +149,73 @@ def _ordinals(drafts: list[Draft], refused: list[tuple[int, str, int]]) -> Itera
         return range(len(drafts))
     ranks = {index: rank for rank, (_, _, index) in enumerate(sorted([*refused, *map(_canonical, drafts)]))}
     return [ranks[draft.index] for draft in drafts]
+
+
+def _settle(drafts: list[Draft]) -> None:
+    """Mark the spans that tell of a call which another span of the message is, and tell that one the rest."""
+    telling = [draft for draft in drafts if draft.leaf or draft.candidate]
+    if len(telling) < 2 or not _may_share(telling):
+        return
+    place = {id(draft): index for index, draft in enumerate(drafts)}
+    found = settle([_sighting(draft) for draft in drafts])
+    for draft in telling:
+        call = found[place[id(draft)]]
+        if draft.candidate:
+            draft.candidate = call != NO_CALL  # else calls are below it, and that is known already
+        elif drafts[call] is not draft:
+            _tell(drafts[call], draft)
+            draft.duplicate_of = drafts[call].span_id
+
+
+def _may_share(telling: list[Draft]) -> bool:
+    """Whether two of these could tell of one call: cheap, because most messages hold unrelated calls."""
+    if len({draft.trace_id for draft in telling}) < len(telling):
+        return True
+    named = [draft.response_id for draft in telling if draft.response_id]
+    if len(set(named)) < len(named):
+        return True
+    unnamed = [draft for draft in telling if not draft.response_id]
+    return any(draft.continues or draft.context.scope in EXACT_USAGE_SCOPES for draft in unnamed)
+
+
+def _sighting(draft: Draft) -> Sighting:
+    context = draft.context
+    return Sighting(
+        context.project,
+        context.service,
+        context.scope,
+        draft.kind,
+        draft.trace_id,
+        draft.span_id,
+        draft.parent_span_id,
+        draft.start_ns,
+        draft.end_ns,
+        draft.request_model,
+        draft.response_id,
+        draft.status == "error",
+        draft.candidate,
+        draft.usage.detail,
+        len(draft.input_messages) + len(draft.output_messages),
+        draft.continues,
+        _asked(draft) if draft.leaf and context.scope.startswith(_CONTINUED) else "",
+    )
+
+
+def _asked(draft: Draft) -> str:
+    return prompt_digest(draft.system, draft.input_messages)
+
+
+def _tell(call: Draft, other: Draft) -> None:
+    """Fill what the call's span lacks from another span of the same call."""
+    mine, theirs = (
+        {name: getattr(draft, name) for name in Draft.__struct_fields__} for draft in (call, other)
+    )
+    for name, value in told(mine, theirs).items():
+        setattr(call, name, value)
+    call.endpoint = call.endpoint or other.endpoint
+    call.workflow = call.workflow or other.workflow
+    call.route = call.route or other.route
+    call.usage = merged_usage(call.usage, other.usage)
 
 
 def _routes(drafts: list[Draft]) -> dict[tuple[str, str], str]:
@@ -191,18 +264,10 @@ def _span(
     cost_usd = cost_status = None
     cost_reason = price_version = ""
     priced = False
-    if draft.leaf:
-        if draft.duplicate_of:
-            cost_reason = f"duplicate of {draft.duplicate_of}"
-        else:
-            priced = True
-            usage, cost = price(draft, usage, context.project, prices)
-            cost_usd, cost_status, cost_reason, price_version = (
-                cost.usd,
-                cost.status,
-                cost.reason,
-                cost.version,
-            )
+    if draft.leaf or draft.candidate:
+        priced = draft.leaf and not draft.duplicate_of
+        usage, cost = price(draft, usage, context.project, prices)
+        cost_usd, cost_status, cost_reason, price_version = cost.usd, cost.status, cost.reason, cost.version
     return Span(
         v=SCHEMA_VERSION,
         src=Source(landing.epoch, landing.origin, landing.partition, landing.offset, ordinal),
@@ -238,19 +303,25 @@ def _span(
         cache_write_1h_tokens=usage.cache_write_1h,
         output_tokens=usage.output,
         reasoning_tokens=usage.reasoning,
-        service_tier=draft.tier,
+        service_tier=draft.service_tier,
         finish_reasons=draft.finish_reasons,
         streaming=draft.streaming,
         session_id=draft.session_id,
         user_id=draft.user_id,
         prompt_name=draft.prompt_name,
         prompt_version=draft.prompt_version,
+        tags=draft.tags,
+        retrieval_query=draft.retrieval_query,
+        retrieval_documents=draft.retrieval_documents,
         cost_usd=cost_usd,
         cost_status=cost_status,
         cost_reason=cost_reason,
         price_version=price_version,
         reported_cost_usd=draft.reported_cost_usd,
         priced=priced,
+        duplicate_of=draft.duplicate_of,
+        candidate=draft.candidate,
+        sample_rate=draft.sample_rate,
         scope=context.scope,
         attributes=draft.attributes,
         resource=context.resource,

@@ -1,0 +1,275 @@
+"""Spans of one or more traces in, the calls among them out: every real call once, whoever told of it.
+
+Two instrumentations see one call as two spans: with the same response id, or one inside the other. A roll-up
+repeats the tokens of the calls below it, or is the only one who tells of them. One message may hold all of
+that, or each span may come by itself: the same function decides inside a message (normalise), over a whole
+trace (the views) and over files (`lumina normalise`), and only the set of spans matters, never their order.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from lumina_schemas.mapping.kinds import CONTAINERS, LEAVES
+from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES
+
+MAX_STEPS = 64
+"""Spans between a call and the call around it, at most: parents may form a ring."""
+
+SKEW_NS = 5_000_000_000
+"""Two scopes that name one response id tell of one call if their spans are not further apart. The same id
+comes again from caches and test servers, for calls of their own.
+"""
+
+NO_CALL = -1
+
+
+Places = dict[tuple[str, str, str], int]
+"""Index of a span by project, trace id and span id."""
+
+
+class Sighting(Struct, gc=False):
+    """What settling needs to know of a span, whatever its kind."""
+
+    project: str
+    service: str
+    scope: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    start_ns: int
+    end_ns: int
+    request_model: str = ""
+    response_id: str = ""
+    failed: bool = False
+    candidate: bool = False
+    counts: int = 0  # how many kinds of tokens it tells; 0: no usage
+    messages: int = 0
+    continues: bool = False  # the end of a stream, as a span of its own (`mapping.kinds.CONTINUATIONS`)
+    asked: str = ""  # what tells prompts of such scopes apart
+
+
+def settle(spans: Sequence[Sighting]) -> list[int]:
+    """For each span the index of the call that it is or tells again; `NO_CALL` where it is neither.
+
+    A span that is a call has its own index. A wrapper around several calls tells the first of them again.
+    A candidate is a call where its trace shows no call below it; of nested ones the innermost.
+    """
+    calls = sorted(
+        (index for index, span in enumerate(spans) if span.kind in LEAVES),
+        key=lambda index: (spans[index].end_ns, -spans[index].start_ns, spans[index].span_id),
+    )
+    found = [NO_CALL] * len(spans)
+    for index in calls:
+        found[index] = index
+    by_id = {(span.project, span.trace_id, span.span_id): index for index, span in enumerate(spans)}
+    if len(calls) > 1:
+        _merge(spans, calls, by_id, found)
+    candidates = [index for index, span in enumerate(spans) if span.candidate and found[index] == NO_CALL]
+    if candidates:
+        _decide(spans, candidates, calls, by_id, found)
+    return found
+
+
+def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: list[int]) -> None:
+    """Find the groups of spans that tell of one call, and choose the span that is the call."""
+    groups = _Groups(calls)
+    for same in _same_answer(spans, calls):
+        groups.join(same)
+    _join_continued(spans, calls, groups)
+    _join_failed(spans, calls, groups)
+    wrappers: dict[int, int] = {}
+    inside: dict[int, list[int]] = defaultdict(list)
+    for index in calls:
+        around = _around(spans, index, by_id)
+        if around is not None:
+            inside[around].append(index)
+    place = {index: at for at, index in enumerate(calls)}
+    for around, inner in sorted(inside.items(), key=lambda entry: place[entry[0]]):
+        roots = {groups.of(index) for index in inner}
+        # Attempts that failed without usage are calls of their own; they make no wrapper of what holds them.
+        told = {groups.of(index) for index in inner if spans[index].counts or not spans[index].failed}
+        if len(told) > 1 or (not told and len(roots) > 1):
+            wrappers[around] = inner[0]
+        elif len(told or roots) == 1:
+            groups.join((around, next(iter(told or roots))))
+    for group in groups.all():
+        members = [index for index in group if index not in wrappers] or group
+        call = max(members, key=lambda index: _informed(spans[index]))
+        for index in group:
+            found[index] = call
+    for around, inner_index in wrappers.items():
+        found[around] = found[inner_index]
+
+
+def _same_answer(spans: Sequence[Sighting], calls: list[int]) -> Iterable[list[int]]:
+    """Groups of spans that name one response and can be one call: told by several scopes close in time, or
+    overlapping.
+    """
+    named: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index in calls:
+        span = spans[index]
+        if span.response_id:
+            named[span.project, span.kind, span.response_id].append(index)
+    for same in named.values():
+        clusters: list[list[int]] = []
+        for index in sorted(same, key=lambda index: (spans[index].start_ns, spans[index].span_id)):
+            home = next(
+                (
+                    cluster
+                    for cluster in clusters
+                    if all(_may_be_one(spans[index], spans[other]) for other in cluster)
+                ),
+                None,
+            )
+            if home is None:
+                clusters.append([index])
+            else:
+                home.append(index)
+        yield from (cluster for cluster in clusters if len(cluster) > 1)
+
+
+def _may_be_one(one: Sighting, other: Sighting) -> bool:
+    if one.trace_id == other.trace_id and one.scope != other.scope:
+        return True
+    slack = SKEW_NS if one.scope != other.scope else -1
+    return one.start_ns <= other.end_ns + slack and other.start_ns <= one.end_ns + slack
+
+
+def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
+    """Join each end of a stream with the span that began it: the last before it that asked the same."""
+    ends = [index for index in calls if spans[index].continues]
+    if not ends:
+        return
+    begun = [index for index in calls if spans[index].asked and not spans[index].continues]
+    taken: set[int] = set()
+    for end in sorted(ends, key=lambda index: (spans[index].end_ns, spans[index].span_id)):
+        late = spans[end]
+        fitting = [
+            index
+            for index in begun
+            if index not in taken
+            and not spans[index].counts
+            and spans[index].asked == late.asked
+            and (spans[index].project, spans[index].service, spans[index].scope)
+            == (late.project, late.service, late.scope)
+            and spans[index].request_model == late.request_model
+            and spans[index].end_ns <= late.end_ns
+        ]
+        if fitting:
+            nearest = max(fitting, key=lambda index: (spans[index].end_ns, spans[index].span_id))
+            taken.add(nearest)
+            groups.join((nearest, end))
+
+
+def _join_failed(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
+    """Join failed calls, which have no response id: the client's own span lies inside the other in time."""
+    natives = [index for index in calls if _is_unnamed(spans[index]) and _is_exact(spans[index])]
+    if not natives:
+        return
+    others = [index for index in calls if _is_unnamed(spans[index]) and not _is_exact(spans[index])]
+    for index in natives:
+        native = spans[index]
+        around = [
+            other
+            for other in others
+            if spans[other].start_ns <= native.start_ns
+            and native.end_ns <= spans[other].end_ns
+            and spans[other].request_model == native.request_model
+            and (spans[other].project, spans[other].service) == (native.project, native.service)
+        ]
+        if around:
+            nearest = max(around, key=lambda other: (spans[other].start_ns, spans[other].span_id))
+            others.remove(nearest)
+            groups.join((index, nearest))
+
+
+def _is_unnamed(span: Sighting) -> bool:
+    return not span.response_id and not span.counts
+
+
+def _is_exact(span: Sighting) -> bool:
+    return span.scope in EXACT_USAGE_SCOPES
+
+
+def _around(spans: Sequence[Sighting], index: int, by_id: Places) -> int | None:
+    """The call around this call with nothing but plain spans between them."""
+    project, trace_id, parent = spans[index].project, spans[index].trace_id, spans[index].parent_span_id
+    for _ in range(MAX_STEPS):
+        above = by_id.get((project, trace_id, parent)) if parent else None
+        if above is None or above == index or spans[above].kind in CONTAINERS:
+            return None
+        if spans[above].kind in LEAVES:
+            return above if spans[above].kind == spans[index].kind else None
+        parent = spans[above].parent_span_id
+    return None
+
+
+def _decide(
+    spans: Sequence[Sighting],
+    candidates: list[int],
+    calls: list[int],
+    by_id: Places,
+    found: list[int],
+) -> None:
+    """A candidate with no call below it is a call."""
+    covered: set[int] = set()
+
+    def cover(index: int) -> None:
+        step: int | None = index
+        while step is not None:
+            span = spans[step]
+            parent = span.parent_span_id
+            step = by_id.get((span.project, span.trace_id, parent)) if parent else None
+            if step in covered:
+                return
+            if step is not None:
+                covered.add(step)
+
+    for index in calls:
+        cover(index)
+    for index in sorted(candidates, key=lambda index: (-spans[index].start_ns, spans[index].span_id)):
+        if index not in covered:
+            found[index] = index
+            cover(index)
+
+
+def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, str]:
+    """The more it tells, the better; among equals the inner one, then any one for good."""
+    return (
+        span.counts > 0,
+        span.scope in EXACT_USAGE_SCOPES,
+        span.counts,
+        span.messages,
+        span.start_ns,
+        span.span_id,
+    )
+
+
+class _Groups:
+    """Disjoint groups of indices."""
+
+    def __init__(self, members: Iterable[int]) -> None:
+        self._above = {index: index for index in members}
+
+    def of(self, index: int) -> int:
+        """Who stands for the group of an index."""
+        while self._above[index] != index:
+            self._above[index] = self._above[self._above[index]]
+            index = self._above[index]
+        return index
+
+    def join(self, indices: Sequence[int]) -> None:
+        """Make one group of all these."""
+        first = self.of(indices[0])
+        for index in indices[1:]:
+            self._above[self.of(index)] = first
+
+    def all(self) -> list[list[int]]:
+        """The groups."""
+        found: dict[int, list[int]] = defaultdict(list)
+        for index in self._above:
+            found[self.of(index)].append(index)
+        return list(found.values())
