@@ -49,7 +49,10 @@ Known = tuple[float | None, CostStatus]
 
 
 class Sums(Struct):
-    """Calls and what they cost before and after; None counts as nothing, `unknown_*` how many those are."""
+    """Calls and what they cost before and after; None counts as nothing, `unknown_*` how many those are.
+
+    Sampled calls count as they were seen, their cost for all that they stand for, as in REST.
+    """
 
     calls: int = 0
     old_usd: float = 0.0
@@ -57,17 +60,21 @@ class Sums(Struct):
     unknown_before: int = 0
     unknown_after: int = 0
 
-    def add(self, old: float | None, new: float | None) -> None:
+    def add(self, old: float | None, new: float | None, sample_rate: float | None) -> None:
         """Count one call."""
         self.calls += 1
-        self.old_usd += old or 0.0
-        self.new_usd += new or 0.0
+        self.old_usd += (old or 0.0) / (sample_rate or 1.0)
+        self.new_usd += (new or 0.0) / (sample_rate or 1.0)
         self.unknown_before += old is None
         self.unknown_after += new is None
 
 
 class Report(Struct, kw_only=True):
-    """What a run found. The groups hold the calls that change alone."""
+    """What a run found. The groups hold the calls that change alone.
+
+    Sums count spans that are calls by their own message. Roll-ups and further spans of a call have a cost
+    too, in case that views take one of them for the call: it is corrected with the others.
+    """
 
     since_ns: int  # calls that started from here
     until_ns: int  # until before here
@@ -76,6 +83,7 @@ class Report(Struct, kw_only=True):
     changed: Sums = field(default_factory=Sums)
     by_model: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
     by_price_version: dict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
+    others_changed: int = 0  # spans that are no calls
     written: int = 0  # corrections
     unreadable: int = 0  # lines of the log, left as they are
     problems: dict[str, str] = field(default_factory=dict)  # settings that are no prices, and why
@@ -122,15 +130,20 @@ def _priced(
 ) -> Correction | None:
     """Price one call again and count it; returns its correction where it costs something else."""
     cost = priced_again(span, book)
-    report.all.add(old[0], cost.usd)
-    if cost.status == old[1] and _same(cost.usd, old[0]):
+    changed = cost.status != old[1] or not _same(cost.usd, old[0])
+    counting = [report.all] if span.priced else []
+    if changed and span.priced:
+        model = span.response_model or span.request_model or "(no model)"
+        counting += [
+            report.changed,
+            report.by_model[model],
+            report.by_price_version[cost.version or "(none)"],
+        ]
+    for sums in counting:
+        sums.add(old[0], cost.usd, span.sample_rate)
+    if not changed:
         return None
-    for sums in (
-        report.changed,
-        report.by_model[span.response_model or span.request_model or "(no model)"],
-        report.by_price_version[cost.version or "(none)"],
-    ):
-        sums.add(old[0], cost.usd)
+    report.others_changed += not span.priced
     return Correction(
         v=CORRECTION_VERSION,
         project=span.project,

@@ -107,15 +107,25 @@ def said(run: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 async def test_a_changed_price_corrects_what_is_shown_and_a_second_run_nothing(
     settings: Settings, reprice: Reprice
 ) -> None:
-    calls = [listed(number) for number in range(5)]
+    calls = [listed(number) for number in range(4)]
+    calls.append(listed(4, response_id="r1", cache_read_tokens=0, scope="native"))
     priceless = listed(
         7, request_model="house-1", response_model="house-1", cost_usd=None, cost_status="unknown"
     )
     outside = [listed(3_600), listed(9_999, start_ns=NOON_NS - SECOND_NS)]
     again = msgspec.structs.replace(calls[0], src=Source("1" * 32, "otlp", 0, 99, 0))
     container = span(8, kind="agent", cost_usd=None, cost_status=None, priced=False)
+    # A second report of a call, by its own message: it is priced, and stands in no sum.
+    duplicate = listed(
+        9,
+        response_id="r1",
+        scope="other",
+        start_ns=calls[4].start_ns,
+        duplicate_of=calls[4].span_id,
+        priced=False,
+    )
     await write(settings, [calls[:3], [calls[3], b"garbage", content(calls[3], 1, system="x")]], 0)
-    await write(settings, [[calls[4], priceless, container], outside], 2)
+    await write(settings, [[calls[4], priceless, container, duplicate], outside], 2)
     await write(settings, [[again]], 0)
     before = await shown(settings)
     assert len(before) == 8
@@ -130,7 +140,7 @@ async def test_a_changed_price_corrects_what_is_shown_and_a_second_run_nothing(
     dry = reprice("--from", FROM, "--to", TO, "--dry-run", "--json")
     planned = said(dry)
     assert "prices/broken in the settings is no price" in dry.stderr
-    assert (planned["changed"]["calls"], planned["written"], planned["dry_run"]) == (6, 0, True)
+    assert (planned["changed"]["calls"], planned["others_changed"], planned["written"]) == (6, 1, 0)
     assert await corrections(settings) == []
     assert await shown(settings) == before
 
@@ -140,7 +150,7 @@ async def test_a_changed_price_corrects_what_is_shown_and_a_second_run_nothing(
     assert "gpt-4o-mini-2024-07-18" in run.stdout
     assert f"6 calls corrected: {5 * LISTED:.6f} -> {5 * new:.6f} USD (1 -> 0 unknown)." in run.stdout
     written = [msgspec.json.decode(record.value, type=Correction) for record in await corrections(settings)]
-    assert {one.span_id for one in written} == {one.span_id for one in [*calls, priceless]}
+    assert {one.span_id for one in written} == {one.span_id for one in [*calls, priceless, duplicate]}
     assert {one.by for one in written} == {"ada"}
     assert all(abs((datetime.now(UTC) - one.at).total_seconds()) < 300 for one in written)
 
@@ -157,7 +167,7 @@ async def test_a_changed_price_corrects_what_is_shown_and_a_second_run_nothing(
     second = said(reprice("--from", FROM, "--to", TO, "--json"))
     assert (second["all"]["calls"], second["changed"]["calls"], second["written"]) == (6, 0, 0)
     assert second["all"]["old_usd"] == pytest.approx(5 * new)
-    assert len(await corrections(settings)) == 6
+    assert len(await corrections(settings)) == 7
 
     # What is taken back comes back: the list's price again, and no price for the house's model.
     await set_price(settings, "mini", None)

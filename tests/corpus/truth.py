@@ -166,8 +166,60 @@ class Each:
 
 
 NOT_TOLD = {"response_model": "", "response_id": ""}
+ONE_MODEL = "one name stands for the asked and the answering model"
+NO_VENDOR = "region and vendor are dropped from the model's id"
+NO_CACHE = "cached tokens of InvokeModel are not sent"
+NO_CACHE_VALUES = {"input_tokens": 97, "cache_read_tokens": 0, "cache_write_tokens": 0}
 ONLY_ASKED = "spans name the asked model only, and no response id"
 LOST_BY: tuple[tuple[str, Lost], ...] = (
+    ("*_bedrock-*converse*cached", Lost(SHORT, {"cost_status": "estimated"})),
+    ("otel_botocore-converse*cached", Lost(SHORT, {"cost_status": "estimated"})),
+    ("openinference_bedrock-converse*", Lost(ONE_MODEL, {"response_model": Same("request_model")})),
+    ("openinference_bedrock-invoke_nova*", Lost(ONE_MODEL, {"response_model": Same("request_model")})),
+    (
+        "openinference_bedrock-invoke*cached",
+        Lost(ONE_MODEL, {"request_model": "claude-sonnet-4-5-20250929"}),
+    ),
+    ("openinference_bedrock-invoke_stream_cached", Lost(SHORT, {"cost_status": "estimated"})),
+    ("openinference_bedrock-converse_error", Lost("a failed call has no answer", {"response_model": ""})),
+    ("openinference_bedrock-embed", Lost("embedding inputs are not sent", {"input": ""})),
+    ("openlit_bedrock-converse*", Lost(ONE_MODEL, {"response_model": Same("request_model")})),
+    (
+        "openlit_bedrock-converse_error",
+        Lost("failed calls say no more than their name", {"response_model": "", **NO_CONTENT}),
+    ),
+    (
+        "openlit_bedrock-converse_tools",
+        Lost(
+            "tools, and what they give, are not sent",
+            {"tools": [], "input": Each((Same("input"), "Weather in Paris?\nLet me check."))},
+        ),
+    ),
+    ("openlit_bedrock-invoke_cached", Lost("InvokeModel is not instrumented", {"calls": 0})),
+    (
+        "otel_botocore-converse_tools*",
+        Lost("text beside a tool call is not sent", {"output": Each(("", Same("output")))}),
+    ),
+    ("otel_botocore-embed", Lost("the answering model is not sent", {"response_model": ""})),
+    ("otel_botocore-invoke*cached", Lost(NO_CACHE, NOT_TOLD | NO_CACHE_VALUES)),
+    (
+        "otel_botocore_default-*",
+        Lost(
+            "content is off by default: of tools only names and ids",
+            {**NO_CONTENT, "tools": Each(([("get_weather", "tooluse_abc123", None)], []))},
+        ),
+    ),
+    ("traceloop_bedrock*", Lost(NO_VENDOR, {"request_model": "claude-sonnet-4-5-20250929-v1:0"})),
+    ("traceloop_bedrock*nova*", Lost(NO_VENDOR, {"request_model": "nova-pro-v1:0"})),
+    ("traceloop_bedrock*stream*", Lost("that it streamed is not sent", {"streaming": None})),
+    ("traceloop_bedrock-invoke*cached", Lost(NO_CACHE, NO_CACHE_VALUES)),
+    ("traceloop_bedrock-invoke_nova_stream", Lost("the reason is not sent", {"finish_reasons": ()})),
+    (
+        "traceloop_bedrock-embed",
+        Lost(NO_VENDOR, {"request_model": "titan-embed-text-v2:0", "response_model": "", "output_tokens": 0}),
+    ),
+    ("traceloop_bedrock-converse_error", Lost("failed calls have no content", NO_CONTENT)),
+    ("traceloop_bedrock_default-*", Lost("content is switched off", NO_CONTENT)),
     ("google_adk_*", Lost("the response id is not sent", {"response_id": ""})),
     ("google_adk_v1-content_stream", Lost("nor that it streamed", {"response_model": "", "streaming": None})),
     (
@@ -336,7 +388,8 @@ def check_cost(span: Span, call: dict[str, Any]) -> None:
         assert span.cost_usd is None
         assert span.cost_reason
         return
-    hours = (call.get("usage") or {}).get("cache_write_1h", 0)
+    hours = (call.get("usage") or {}).get("cache_write_1h", 0) if span.cache_write_tokens else 0
+    by_request = call["provider"] == "google" or not call["response_model"]
     known = {
         "input_tokens": span.input_tokens,
         "output_tokens": span.output_tokens,
@@ -346,7 +399,7 @@ def check_cost(span: Span, call: dict[str, Any]) -> None:
     }
     price = genai_prices.calc_price(
         genai_prices.Usage(**{key: count for key, count in known.items() if count}),
-        model_ref=call["request_model"] if call["provider"] == "google" else call["response_model"],
+        model_ref=call["request_model"] if by_request else call["response_model"],
         provider_id=call["provider"],
         genai_request_timestamp=datetime.fromtimestamp(span.start_ns / 1e9, UTC),
     )

@@ -75,9 +75,11 @@ def lines(report: Report) -> list[str]:
     found = [f"{report.all.calls:,} calls looked at, {_usd(report.all)}."]
     if report.unreadable:
         found.append(f"{report.unreadable:,} lines of the log cannot be read and stay as they are.")
-    if not report.changed.calls:
+    if not report.changed.calls and not report.others_changed:
         return [*found, "No call costs anything else by today's prices."]
     for title, groups in (("model", report.by_model), ("price version", report.by_price_version)):
+        if not groups:
+            continue
         width = max(len(title), *(len(plain(name, 60)) for name in groups))
         found += ["", f"{title:{width}}  {'calls':>9}  {'old USD':>14}  {'new USD':>14}"]
         ordered = sorted(
@@ -90,7 +92,12 @@ def lines(report: Report) -> list[str]:
         if more := len(ordered) - GROUPS_SHOWN:
             found += [f"... {more} more: --json names them"] if more > 0 else []
     said = "would be corrected" if report.dry_run else "corrected"
-    return [*found, "", f"{report.changed.calls:,} calls {said}: {_usd(report.changed)}."]
+    found += ["", f"{report.changed.calls:,} calls {said}: {_usd(report.changed)}."]
+    if report.others_changed:
+        found.append(
+            f"{report.others_changed:,} further spans {said}: roll-ups, and second reports of calls."
+        )
+    return found
 
 
 def _usd(sums: Sums) -> str:

@@ -126,6 +126,9 @@ SPAN_NAMES: dict[tuple[str, str], Kind] = {
 agents with tokens of their own are candidates.
 """
 
+NAMED_BY_SPAN: tuple[str, ...] = ("openlit.instrumentation.",)
+"""Starts of scopes whose failed calls say nothing but their span's name, `operation model`."""
+
 NO_CALLS: tuple[str, ...] = ("._prepare_chat_with_tools",)
 """Ends of names of spans that call themselves calls, and are none (LlamaIndex by OpenInference)."""
 

@@ -25,6 +25,7 @@ from lumina_streams.core.content.parts import (
     json_text,
     part_of,
     parts_in,
+    plain_result,
 )
 from lumina_streams.core.span.attributes import MAX_DEPTH, Path
 
@@ -254,11 +255,12 @@ def _message(item: dict[str, Any], role: str) -> Message:
     if isinstance(content, dict) and isinstance(content.get("parts"), list):  # a Gemini candidate
         return replace(_message(content, role), finish_reason=finish_reason(reason) or None)
     call_id = item.get("tool_call_id")
-    if call_id is None and role == "tool" and isinstance(content, str):
+    plain = content if isinstance(content, str) else plain_result(content)
+    if call_id is None and role == "tool" and isinstance(plain, str):
         call_id = first_of(item, CALL_ID_KEYS)
     parts: tuple[Part, ...]
-    if isinstance(call_id, str) and not isinstance(content, list):
-        parts = (Part("tool_call_response", id=call_id, result=bounded(content)),)
+    if isinstance(call_id, str) and not isinstance(plain, list):
+        parts = (Part("tool_call_response", id=call_id, result=bounded(plain)),)
     else:
         parts = parts_in(content)
     calls = item.get("tool_calls")

@@ -71,7 +71,7 @@ def part_of(block: dict[str, Any]) -> Part | None:
             kind,
             id=first_of(body, CALL_ID_KEYS),
             name=first_of(body, CALL_NAME_KEYS),
-            result=bounded(_plain_result(result)),
+            result=bounded(plain_result(result)),
         )
     if kind in ("uri", "file", "blob"):
         return Part(kind, content=_reference(body))
@@ -100,7 +100,7 @@ def call_of(body: dict[str, Any]) -> Part:
     )
 
 
-def _plain_result(result: Any) -> Any:
+def plain_result(result: Any) -> Any:
     """A tool's result without its wrapping: `{"type": "text", "value": ...}` (Vercel), one block of text."""
     if (
         isinstance(result, dict)

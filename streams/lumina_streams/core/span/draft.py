@@ -14,9 +14,11 @@ from lumina_schemas.mapping.kinds import (
     DEFAULT_OPERATIONS,
     KIND_TABLES,
     LEAVES,
+    NAMED_BY_SPAN,
     NAMED_KINDS,
     NO_CALLS,
     OPERATION_ALIASES,
+    OPERATIONS,
     ROLLUP_SCOPES,
     SPAN_NAMES,
 )
@@ -127,6 +129,10 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         _scoped(reading, SCOPED[scope])
     what = events.happened(span.events, reading) if span.events else events.NOTHING
     found = reading.fields
+    if span.status.code == 2 and scope.startswith(NAMED_BY_SPAN) and "operation" not in found:
+        operation, _, model = span.name.partition(" ")
+        if operation in OPERATIONS and model and "request_model" not in found:
+            found |= {"operation": operation, "request_model": model}
     get = found.get
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if end < start:
@@ -197,7 +203,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         or "first_token_at" in found
         or continues
         or name in STREAMING_NAMES
-        or get("route") in STREAMING_METHODS
+        or name_of(get("route")) in STREAMING_METHODS
         or "doStream" in name_of(found.get("vercel_operation"))
     ):
         streaming = True
