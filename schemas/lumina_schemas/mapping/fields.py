@@ -15,6 +15,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ai.model.provider",
         "langsmith.metadata.ls_provider",
         "traceloop.association.properties.ls_provider",
+        "langfuse.observation.metadata.ls_provider",
     ),
     "request_model": (
         "gen_ai.request.model",
@@ -23,6 +24,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ai.model.id",
         "langsmith.metadata.ls_model_name",
         "traceloop.association.properties.ls_model_name",
+        "langfuse.observation.metadata.ls_model_name",
     ),
     "response_model": (
         "gen_ai.response.model",
