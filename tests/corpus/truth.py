@@ -170,6 +170,10 @@ ONE_MODEL = "one name stands for the asked and the answering model"
 NO_VENDOR = "region and vendor are dropped from the model's id"
 NO_CACHE = "cached tokens of InvokeModel are not sent"
 NO_CACHE_VALUES = {"input_tokens": 97, "cache_read_tokens": 0, "cache_write_tokens": 0}
+LITELLM_ID = (
+    "resp_bGl0ZWxsbTpjdXN0b21fbGxtX3Byb3ZpZGVyOm9wZW5haTttb2RlbF9pZDpOb25lO3Jlc3BvbnNlX2lk"
+    "OnJlc3BfZmFrZTAwMA=="
+)
 ONLY_ASKED = "spans name the asked model only, and no response id"
 LOST_BY: tuple[tuple[str, Lost], ...] = (
     ("*_bedrock-*converse*cached", Lost(SHORT, {"cost_status": "estimated"})),
@@ -220,13 +224,109 @@ LOST_BY: tuple[tuple[str, Lost], ...] = (
     ),
     ("traceloop_bedrock-converse_error", Lost("failed calls have no content", NO_CONTENT)),
     ("traceloop_bedrock_default-*", Lost("content is switched off", NO_CONTENT)),
+    ("agent_framework-chat_agent_stream", Lost("that it streamed is not sent", {"streaming": None})),
+    ("agent_framework-default_chat", Lost("content is off by default", NO_CONTENT)),
+    ("google_adk_v1_14-*", Lost("the answering model is not sent", {"response_model": ""})),
+    ("langfuse_sdk*-*alone", Lost("the response id is not sent", {"response_id": ""})),
+    (
+        "langfuse_sdk*-langchain_*",
+        Lost("neither id nor reasons are sent", {"response_id": "", "finish_reasons": ()}),
+    ),
+    (
+        "langfuse_sdk-langchain_anthropic_cached",
+        Lost(
+            "the SDK's own span tells them", {"response_id": Same("response_id"), "finish_reasons": ("stop",)}
+        ),
+    ),
+    (
+        "langfuse_sdk*-langchain_stream*",
+        Lost("streams name the asked model only", {"response_model": "gpt-4o-mini"}),
+    ),
+    ("langfuse_sdk_v3-langchain_anthropic_cached_alone", Lost(SHORT, {"cost_status": "estimated"})),
+    (
+        "langfuse_sdk-anthropic_generation_cached_alone",
+        Lost("what the program does not hand over", {"cost_status": "estimated"}),
+    ),
+    (
+        "langfuse_sdk*-openai_prompt",
+        Lost(
+            "of models only the answering one; no id, reasons, provider",
+            {
+                "request_model": Same("response_model"),
+                "response_id": "",
+                "finish_reasons": (),
+                "cost_status": "estimated",
+            },
+        ),
+    ),
+    (
+        "langfuse_sdk*-openai_tools",
+        Lost(
+            "of models only the answering one; no id, reasons, provider",
+            {
+                "request_model": Same("response_model"),
+                "response_id": "",
+                "finish_reasons": (),
+                "cost_status": "estimated",
+            },
+        ),
+    ),
+    (
+        "langfuse_sdk*-openai_responses",
+        Lost(
+            "of models only the answering one; no id, reasons, provider",
+            {
+                "request_model": Same("response_model"),
+                "response_id": "",
+                "finish_reasons": (),
+                "cost_status": "estimated",
+            },
+        ),
+    ),
+    ("litellm_otel-anthropic_stream", Lost("the id is made up", {"response_id": ""})),
+    (
+        "litellm_otel-default",
+        Lost("content is left out, and with it the reasons", NO_CONTENT | {"finish_reasons": ()}),
+    ),
+    ("litellm_otel-embeddings", Lost("output is said to be zero", {"output_tokens": 0})),
+    (
+        "openinference_agno-*",
+        Lost(ONLY_ASKED, {"response_model": "gpt-4o-mini", "response_id": "", "finish_reasons": ()}),
+    ),
+    ("openinference_agno-agent_stream*", Lost("that it streamed is not sent", {"streaming": None})),
+    ("openinference_crewai-task", Lost("calls are left to the client's instrumentation", {"calls": 0})),
+    ("openinference_crewai-task_tools", Lost("calls are left to the client's instrumentation", {"calls": 0})),
+    (
+        "openinference_langchain-rag_rerank",
+        Lost("embeddings and reranks are not instrumented", {"only": (3,)}),
+    ),
+    ("traceloop_langchain-rag", Lost("embeddings are not instrumented", {"only": (2,)})),
+    ("traceloop_llama_index-*", Lost("calls are tasks without model and usage", {"calls": 0})),
+    (
+        "traceloop_llama_index-rag_stacked",
+        Lost("embeddings are not instrumented", {"only": (2,), "calls": 1}),
+    ),
+    (
+        "litellm_otel-responses",
+        Lost(
+            "the provider's id is inside the id",
+            {
+                "response_id": LITELLM_ID,
+                "cost_status": "estimated",
+            },
+        ),
+    ),
+    ("litellm_otel-tools", Lost("the message has no parts", {"tools": Each(([], []))})),
+    ("langfuse_sdk*-retriever", Lost("the provider is not sent", {"cost_status": "estimated"})),
+    ("langfuse_sdk_v3-openai_embeddings", Lost("the provider is not sent", {"cost_status": "estimated"})),
+    ("litellm_otel-embeddings", Lost("the provider is not sent", {"cost_status": "estimated"})),
     ("google_adk_*", Lost("the response id is not sent", {"response_id": ""})),
     ("google_adk_v1-content_stream", Lost("nor that it streamed", {"response_model": "", "streaming": None})),
     (
         "google_adk_v1-default",
         Lost(
-            "content is left out, and with it the model and how many tokens come beside the output",
-            {"response_model": "", "output_tokens": 41, **NO_CONTENT},
+            "content is left out, and with it the answering model",
+            {"response_model": "", **NO_CONTENT},
         ),
     ),
     ("google_adk_v2-*", Lost("the answering model is not sent", {"response_model": ""})),

@@ -173,8 +173,9 @@ COUNTS: dict[str, tuple[str, ...]] = {
         "llm.token_count.completion_details.reasoning",
         "ai.usage.reasoningTokens",
         "ai.usage.outputTokenDetails.reasoningTokens",
-        "gen_ai.usage.experimental.reasoning_tokens",
     ),
+    # Beside the output, not in it (Google ADK 1).
+    "reasoning_apart_tokens": ("gen_ai.usage.experimental.reasoning_tokens",),
     "uncached_tokens": ("ai.usage.inputTokenDetails.noCacheTokens",),
     "total_tokens": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total"),
 }

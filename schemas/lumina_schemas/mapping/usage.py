@@ -67,7 +67,7 @@ USAGE_KEYS: dict[str, tuple[str, ...]] = {
         "thoughtsTokenCount",
         "thoughts_token_count",
     ),
-    "total_tokens": ("totalTokenCount", "total_token_count"),
+    "total_tokens": ("totalTokenCount", "total_token_count", "total"),
 }
 """Paths inside a usage object, per count, in order of precedence."""
 

@@ -190,14 +190,14 @@ class PriceBook:
             response_model,
             tier,
             # Only where prices may differ by it: else each project would be looked up anew.
-            f"{project if project in self._projects else ''}/{guessed}" if self.overrides else "",
+            f"{project if project in self._projects else ''}/{guessed}" if self.overrides else guessed,
         )
         listing = self._listings.get(key)
         if listing is None:
             if len(self._listings) >= MAX_REMEMBERED:
                 self._listings.clear()
             own = self._own(provider or guessed, request_model, response_model, tier, project)
-            listing = self._look_up(provider, request_model, response_model, tier)
+            listing = self._look_up(provider, request_model, response_model, tier, guessed)
             if own:
                 listing = replace(listing, own=own)
             self._listings[key] = listing
@@ -215,13 +215,15 @@ class PriceBook:
                 found.append(Own(one.start_ns, one.end_ns, tariff, estimate, one.version))
         return tuple(found)
 
-    def _look_up(self, provider: str, request_model: str, response_model: str, tier: str) -> Listing:
+    def _look_up(
+        self, provider: str, request_model: str, response_model: str, tier: str, guessed: str
+    ) -> Listing:
         models = [model.lower() for model in (response_model, request_model) if model]
         if not models:
             return Listing(missing="no model reported")
         if provider in SELF_HOSTED:
             return Listing(missing=f"no list price for self-hosted {provider}/{models[-1]}")
-        for list_id, name, estimate in _attempts(provider, models):
+        for list_id, name, estimate in _attempts(provider, models, guessed):
             try:
                 _, model = self._prices.find_provider_model(name, None, list_id, None)
             except LookupError:
@@ -236,7 +238,7 @@ class PriceBook:
         return next((p for p in self._prices.providers if any(model is other for other in p.models)), None)
 
 
-def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, str, str]]:
+def _attempts(provider: str, models: list[str], guessed: str = "") -> Iterator[tuple[str | None, str, str]]:
     """(price list or any, model name, why only an estimate) to try, the surest first."""
     list_id = PRICE_LISTS.get(provider, provider) or None
     bare = _routed(models)
@@ -256,6 +258,9 @@ def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, st
             for shorter in _without_suffixes(model):
                 yield list_id, shorter, f"{model} priced as {shorter}"
     said = f"not in the price list of {provider}" if provider else "provider not reported"
+    if guessed and not provider:
+        for model in models:
+            yield PRICE_LISTS.get(guessed, guessed), model, f"{said}; priced as {guessed}/{model}"
     for model in [*models, *(rest for _, rest in bare)]:
         yield None, model, said
 

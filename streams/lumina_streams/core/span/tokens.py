@@ -79,20 +79,31 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
         write_1h = counts.get("cache_write_1h_tokens") if write_1h is None else write_1h
         reasoning = counts.get("reasoning_tokens") if reasoning is None else reasoning
         total = counts.get("total_tokens") if total is None else total
-    if write is None and (write_5m is not None or write_1h is not None):
-        write = (write_5m or 0) + (write_1h or 0)
+    if not write and (write_5m is not None or write_1h is not None):
+        write = (write_5m or 0) + (write_1h or 0)  # some send 0 beside the split
     if given is None and output is None:
         return NOTHING
+    apart = count(found["reasoning_apart_tokens"]) if "reasoning_apart_tokens" in found else None
+    reasoning = apart if reasoning is None else reasoning
     cached = (read or 0) + (write or 0)
+    beside = (output or 0) + (reasoning or 0)
     if uncached is not None and given in (uncached, uncached + cached):
         given = uncached + cached
-    elif cached and given is not None and (cached > given or leaves_cached_out(scope, provider)):
+    elif (
+        cached
+        and given is not None
+        and (
+            cached > given
+            or leaves_cached_out(scope, provider)
+            or (total is not None and total in (given + cached + (output or 0), given + cached + beside))
+        )
+    ):
         given += cached
     elif cached and given is None:
         given = cached
     if reasoning and output is not None:
-        beside = total is not None and total == (given or 0) + output + reasoning
-        output += reasoning if beside or reasoning > output else 0  # a raw count that leaves reasoning out
+        left_out = apart is not None or (total is not None and total == (given or 0) + beside)
+        output += reasoning if left_out or reasoning > output else 0
     if write_1h is not None and write_1h > (write or 0):
         write_1h = write
     return Usage(given, output, read, write, write_1h, reasoning)
