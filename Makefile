@@ -68,6 +68,7 @@ schemas: $(VENV)/.runtime
 	@PYTHONPATH=tests $(BIN)/python -m corpus.table
 
 bench: $(VENV)/.runtime
+	$(BIN)/python bench/normalise.py
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/latency.py
 

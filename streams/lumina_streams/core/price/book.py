@@ -111,7 +111,7 @@ class PriceBook:
         """Whether a cost that the sender reports is taken in place of ours."""
         self.estimate_tokens = estimate_tokens
         """Whether calls that report no tokens may be priced by their text."""
-        self._listings: dict[tuple[str, str, str, str, str], Listing] = {}
+        self._listings: dict[tuple[str, str, str, str, str, str], Listing] = {}
         self.override(overrides)
 
     def override(self, overrides: Iterable[Override]) -> None:
@@ -184,14 +184,9 @@ class PriceBook:
         project: str = "",
     ) -> Listing:
         """What is known of this model; looked up once per name."""
-        key = (
-            provider,
-            request_model,
-            response_model,
-            tier,
-            # Only where prices may differ by it: else each project would be looked up anew.
-            f"{project if project in self._projects else ''}/{guessed}" if self.overrides else guessed,
-        )
+        # Only where own prices may differ by it: else each project would be looked up anew.
+        here = project if project in self._projects else ""
+        key = (provider, request_model, response_model, tier, guessed, here)
         listing = self._listings.get(key)
         if listing is None:
             if len(self._listings) >= MAX_REMEMBERED:
