@@ -8,10 +8,12 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from lumina_schemas.span import Span
 from lumina_streams.core.otlp import decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.lines import encode_line
@@ -36,6 +38,7 @@ CAPTURES = (
 
 
 def main() -> None:
+    """Measure and print one JSON line."""
     prices = PriceBook()
     landing = Landing("bench", "otlp", 0, 1)
     bodies = {
@@ -51,9 +54,9 @@ def main() -> None:
     for name, body in bodies.items():
         spans = normalise(decode_traces(body), landing, prices).spans
         count = len(spans)
-        parse = microseconds(lambda body=body: ExportTraceServiceRequest.FromString(body), count)
-        whole = microseconds(lambda body=body: normalise(decode_traces(body), landing, prices), count)
-        encode = microseconds(lambda spans=spans: [encode_line(span, 1_000_000) for span in spans], count)
+        parse = microseconds(partial(ExportTraceServiceRequest.FromString, body), count)
+        whole = microseconds(partial(made, body, landing, prices), count)
+        encode = microseconds(partial(encoded, spans), count)
         figures[name] = {
             "span_bytes": len(body) // count,
             "parse_us": parse,
@@ -62,6 +65,16 @@ def main() -> None:
             "encode_us": encode,
         }
     print(json.dumps({"bench": "normalise", "target_us": 25, "spans": figures, "machine": facts()}))
+
+
+def made(body: bytes, landing: Landing, prices: PriceBook) -> list[Span]:
+    """What is measured."""
+    return normalise(decode_traces(body), landing, prices).spans
+
+
+def encoded(spans: list[Span]) -> list[bytes]:
+    """The lines of the log."""
+    return [encode_line(span, 1_000_000) for span in spans]
 
 
 def copies(body: bytes) -> bytes:
