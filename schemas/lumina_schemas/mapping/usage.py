@@ -57,7 +57,10 @@ EXCLUSIVE_INPUT: tuple[tuple[str, str], ...] = (
     ("langfuse-sdk", "anthropic"),
     ("opentelemetry.instrumentation.bedrock", ""),  # OpenLLMetry
     ("opentelemetry.instrumentation.botocore.bedrock-runtime", ""),
+    ("openlit.instrumentation.bedrock", ""),
     ("com.anthropic.claude_code", ""),
+    ("com.anthropic.claude_code.tracing", ""),
+    ("com.anthropic.claude_code.events", ""),
 )
 """(scope, provider or any): instrumentations whose input count leaves cached tokens out.
 
