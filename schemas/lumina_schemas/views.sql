@@ -221,6 +221,12 @@ WHERE start_ns BETWEEN $first_ns AND $last_ns AND (
         AND (project, service, request_model)
             IN (SELECT (unnest($lone_projects), unnest($lone_services), unnest($lone_models)))
     )
+    OR (
+        start_ns BETWEEN $near_first_ns AND $near_last_ns AND ($transported OR scope IN $transports)
+        AND kind IN ('llm', 'embedding')
+        AND (project, service, request_model)
+            IN (SELECT (unnest($call_projects), unnest($call_services), unnest($call_models)))
+    )
 )
 LIMIT $limit
 

@@ -174,6 +174,13 @@ LITELLM_ID = (
     "resp_bGl0ZWxsbTpjdXN0b21fbGxtX3Byb3ZpZGVyOm9wZW5haTttb2RlbF9pZDpOb25lO3Jlc3BvbnNlX2lk"
     "OnJlc3BfZmFrZTAwMA=="
 )
+AS_PYTHON = "['alpha', 'beta']"
+COHERE_PLAN = "I will look up the weather."
+COHERE_RERANK = (
+    '{"model":"rerank-v3.5","query":"capital of France","documents":["Berlin is in Germany.",'
+    '"Paris is the capital of France.","Rome is in Italy."],"top_n":2}'
+)
+GEMINI_RESULT = 'Weather in Paris?\n{"result": "18 C, sunny"}'
 ONLY_ASKED = "spans name the asked model only, and no response id"
 LOST_BY: tuple[tuple[str, Lost], ...] = (
     ("*_bedrock-*converse*cached", Lost(SHORT, {"cost_status": "estimated"})),
@@ -320,6 +327,116 @@ LOST_BY: tuple[tuple[str, Lost], ...] = (
     ("langfuse_sdk*-retriever", Lost("the provider is not sent", {"cost_status": "estimated"})),
     ("langfuse_sdk_v3-openai_embeddings", Lost("the provider is not sent", {"cost_status": "estimated"})),
     ("litellm_otel-embeddings", Lost("the provider is not sent", {"cost_status": "estimated"})),
+    ("*_cohere-*", Lost("Cohere names no answering model", {"response_model": Same("request_model")})),
+    ("traceloop_cohere-*", Lost("Cohere names no answering model", {"response_model": ""})),
+    (
+        "*_cohere-rerank",
+        Lost("reranks are billed by the search", {"cost_status": "unknown"}),
+    ),
+    ("openinference_cohere-rerank", Lost("the request stands for its query", {"input": COHERE_RERANK})),
+    (
+        "traceloop_cohere-rerank",
+        Lost(
+            "documents and order are sent as messages",
+            {
+                "system": "Berlin is in Germany.\nParis is the capital of France.\nRome is in Italy.",
+                "output": "Doc 1, Score: 0.98\nDoc 0, Score: 0.67",
+            },
+        ),
+    ),
+    (
+        "*_cohere-embed",
+        Lost("embeddings come without usage", {"input_tokens": None, "cost_status": "unknown"}),
+    ),
+    ("openinference_cohere-embed", Lost("told, though the truth has none", {"response_id": "emb-fake000"})),
+    ("traceloop_cohere-embed", Lost("told, though the truth has none", {"response_id": "emb-fake000"})),
+    (
+        "openlit_cohere-embed",
+        Lost("no price; inputs as Python writes them", {"input_tokens": 19, "input": AS_PYTHON}),
+    ),
+    (
+        "openinference_cohere-stream",
+        Lost(
+            "what is billed is not sent",
+            {"response_id": "", "input_tokens": 604, "output_tokens": 55, "streaming": None},
+        ),
+    ),
+    (
+        "traceloop_cohere-tools",
+        Lost("the plan is text", {"output": Each((COHERE_PLAN, Same("output")))}),
+    ),
+    ("openinference_gemini-stream", Lost("that it streamed is not sent", {"streaming": None})),
+    ("*_gemini-tools", Lost("results of tools are text", {"input": Each((Same("input"), GEMINI_RESULT))})),
+    ("openlit_gemini-*", Lost("the user's message is dropped", {"input": ""})),
+    ("openlit_gemini-tools", Lost("no text is sent as None", {"input": Same("input")})),
+    ("openlit_gemini-tools", Lost("no text is sent as None", {"output": Each(("None", Same("output")))})),
+    ("openlit_vertex-chat", Lost("the user's message is dropped", {"input": ""})),
+    (
+        "traceloop_gemini-stream",
+        Lost("only the last chunk", {"streaming": None, "output": "France."}),
+    ),
+    (
+        "openinference_groq-stream",
+        Lost(
+            "the stream is not followed",
+            NO_USAGE | NOT_TOLD | {"finish_reasons": (), "output": "<groq.Stream object at 0x7f1e1f49ebd0>"},
+        ),
+    ),
+    ("*_groq-chat_cached", Lost("reasoning tokens are not sent", {"reasoning_tokens": 0})),
+    ("openinference_groq-chat_cached", Lost("they are", {"reasoning_tokens": Same("reasoning_tokens")})),
+    (
+        "openlit_groq-stream",
+        Lost("another id", {"response_model": "", "response_id": "req_fake"}),
+    ),
+    ("traceloop_groq-stream", Lost("not sent for streams", NOT_TOLD)),
+    ("openinference_mistral-stream", Lost("not sent for streams", {"response_id": ""})),
+    ("openinference_mistral-tools", Lost("ids of tool calls are not sent", {"call_id": None})),
+    ("*_mistral-embed", Lost("output is said to be zero", {"output_tokens": 0})),
+    ("openlit_mistral-embed", Lost("inputs as Python writes them", {"response_id": "", "input": AS_PYTHON})),
+    ("traceloop_mistral-embed", Lost("the answering model is not sent", {"response_model": ""})),
+    ("openlit_mistral-error_429", Lost("failed calls say no more than their name", NO_CONTENT)),
+    ("traceloop_mistral-*", Lost("texts of prompts are not sent", {"input": "", "system": ""})),
+    ("traceloop_mistral-embed", Lost("but those of embeddings", {"input": Same("input")})),
+    ("traceloop_mistral-tools", Lost("tool calls are not sent", {"tools": []})),
+    ("*_ollamaoai-*", Lost("nothing names Ollama", {"provider": "openai", "cost_status": "unknown"})),
+    (
+        "traceloop_ollama-*",
+        Lost("no reasons; self-hosted", {"finish_reasons": (), "cost_status": "unknown"}),
+    ),
+    ("traceloop_ollama-tools", Lost("tool calls are not sent", {"tools": []})),
+    ("traceloop_ollama-generate", Lost("the system's text is not sent", {"system": ""})),
+    ("traceloop_together-chat", Lost("the reason is not sent", {"finish_reasons": ()})),
+    (
+        "traceloop_together-stream",
+        Lost("the stream is not followed", NO_USAGE | NOT_TOLD | {"finish_reasons": (), "output": ""}),
+    ),
+    ("openlit_azure-chat_cached", Lost("reasoning tokens are not sent", {"reasoning_tokens": 0})),
+    (
+        "openlit_azure-embed",
+        Lost(
+            "the deployment's name for the model", {"response_model": "prod-embed", "cost_status": "unknown"}
+        ),
+    ),
+    ("openlit_azure-error_429", Lost("failed calls have no content", {"input": ""})),
+    ("otel_openai_v2_azure-chat_cached", Lost("not sent", {"cache_read_tokens": 0, "reasoning_tokens": 0})),
+    ("otel_openai_v2_azure-chat_stream", Lost("that it streamed is not sent", {"streaming": None})),
+    ("openinference_cohere-error_429", Lost("a failed call has no answer", {"response_model": ""})),
+    ("openlit_cohere-stream", Lost("not sent for streams", {"response_model": ""})),
+    (
+        "claude_code-*",
+        Lost(
+            "the request's id for the response's, no answering model, no split of cache writes",
+            {
+                "response_model": "",
+                "response_id": Each(("req_fake000", "req_fake001", "req_fake002")),
+                "cost_status": "estimated",
+                **NO_CONTENT,
+            },
+        ),
+    ),
+    ("claude_code-error_529", Lost("nor that it streamed", {"cost_status": "unknown", "streaming": None})),
+    ("claude_code-retry_529", Lost("retries are one span", {"only": (1,), "response_id": "req_fake001"})),
+    ("claude_code-logs_only", Lost("calls told by log events alone are not read", {"calls": 0})),
     ("google_adk_*", Lost("the response id is not sent", {"response_id": ""})),
     ("google_adk_v1-content_stream", Lost("nor that it streamed", {"response_model": "", "streaming": None})),
     (

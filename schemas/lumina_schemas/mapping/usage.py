@@ -78,12 +78,21 @@ EXCLUSIVE_INPUT: tuple[tuple[str, str], ...] = (
     ("langfuse-sdk", "anthropic"),
     ("opentelemetry.instrumentation.bedrock", ""),  # OpenLLMetry
     ("opentelemetry.instrumentation.botocore.bedrock-runtime", ""),
+    ("openlit.instrumentation.bedrock", ""),
     ("com.anthropic.claude_code", ""),
+    ("com.anthropic.claude_code.tracing", ""),
+    ("com.anthropic.claude_code.events", ""),
 )
 """(scope, provider or any): instrumentations whose input count leaves cached tokens out.
 
 Needed only where arithmetic cannot tell: cached tokens above the input prove it without any table.
 """
+
+EXCLUSIVE_OUTPUT: frozenset[str] = frozenset({"openlit.instrumentation.google_ai_studio"})
+"""Scopes whose output count leaves reasoning out."""
+
+TRANSPORT_SCOPES: frozenset[str] = frozenset({"mistralai_sdk_tracer"})
+"""Clients' own spans of their requests, without a response id: the same call as what lies around them."""
 
 EXACT_USAGE_SCOPES: frozenset[str] = frozenset({"com.anthropic.sdk.python", "com.anthropic.claude-platform"})
 """Scopes that report what the provider answered, untouched; preferred where two spans tell of one call."""

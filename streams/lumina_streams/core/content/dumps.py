@@ -33,6 +33,7 @@ class _Dump(Struct):
     """The part of a dumped request or response that names things; everything else is skipped."""
 
     id: Any = None
+    response_id: Any = None
     model: Any = None
     model_name: Any = None
     model_version: Any = None
@@ -75,8 +76,9 @@ def dumped_in(reading: Reading, outputs: Messages) -> Dumped:
         dump = _decoded(text)
         if text is None or dump is None:
             continue
-        if isinstance(dump.id, str):
-            answer_id, model = name_of(dump.id), name_of(dump.model)
+        if isinstance(dump.id, str) or isinstance(dump.response_id, str):
+            answer_id = name_of(dump.id) or name_of(dump.response_id)
+            model = name_of(dump.model) or name_of(dump.model_version)
         else:
             ids = _RESPONSE_ID.findall(text)  # a response holds messages with ids of their own
             answer_id = next((found for found in ids if found.startswith("resp")), ids[0] if ids else "")
@@ -84,6 +86,11 @@ def dumped_in(reading: Reading, outputs: Messages) -> Dumped:
             model = name_of(dump.model_version) or (match[1] if match is not None else "")
             match = _FINISH_REASON.search(text)
             reasons = finish_reasons(match[1]) if match is not None else ()
+        if isinstance(dump.usage, dict) and isinstance(billed := dump.usage.get("billed_units"), dict):
+            # Cohere: what is billed is less than what was read.
+            reading.fields |= {
+                name: billed[name] for name in ("input_tokens", "output_tokens") if name in billed
+            }
         if isinstance(dump.usage, dict):
             reading.objects.append((len(USAGE_OBJECTS), dump.usage))
         if isinstance(dump.usage_metadata, dict):

@@ -158,7 +158,7 @@ def _complete(messages: Messages) -> bool:
                 if part.content is None:
                     return False
             elif kind == "tool_call":
-                if part.name is None or not isinstance(part.arguments, dict):
+                if part.name is None or part.id == "" or not isinstance(part.arguments, dict):
                     return False
                 if depth_of(part.arguments) > MAX_DEPTH:
                     return False

@@ -12,10 +12,16 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from lumina_schemas.mapping.kinds import CONTAINERS, LEAVES
-from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES
+from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
 
 MAX_STEPS = 64
 """Spans between a call and the call around it, at most: parents may form a ring."""
+
+MOST_INSIDE = 256
+MOST_COMPARED = 8
+"""Spans that one is compared with, at most, among many that could be one call with it: a message full of
+equal spans must not take for ever.
+"""
 
 SKEW_NS = 5_000_000_000
 """Two scopes that name one response id tell of one call if their spans are not further apart. The same id
@@ -79,7 +85,7 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
     for same in _same_answer(spans, calls):
         groups.join(same)
     _join_continued(spans, calls, groups)
-    _join_failed(spans, calls, groups)
+    _join_inside(spans, calls, groups)
     wrappers: dict[int, int] = {}
     inside: dict[int, list[int]] = defaultdict(list)
     for index in calls:
@@ -145,8 +151,8 @@ def _clusters(spans: Sequence[Sighting], same: list[int]) -> list[list[int]]:
     for index in sorted(same, key=lambda index: (spans[index].start_ns, _identity(spans[index]))):
         span = spans[index]
         late = [number for number in late if span.start_ns <= spans[clusters[number][0]].end_ns + SKEW_NS]
-        near = sorted({*late, *of_trace[span.trace_id]})
-        home = next((n for n in near if all(_may_be_one(span, spans[other]) for other in clusters[n])), None)
+        near = sorted({*late[-MOST_COMPARED:], *of_trace[span.trace_id][-MOST_COMPARED:]})
+        home = next((n for n in near if _may_join(spans, span, clusters[n])), None)
         if home is None:
             late.append(len(clusters))
             of_trace[span.trace_id].append(len(clusters))
@@ -154,6 +160,12 @@ def _clusters(spans: Sequence[Sighting], same: list[int]) -> list[list[int]]:
         else:
             clusters[home].append(index)
     return clusters
+
+
+def _may_join(spans: Sequence[Sighting], span: Sighting, cluster: list[int]) -> bool:
+    """Whether a span can be one call with all of a cluster; of a long one its first and last are asked."""
+    asked = (cluster[0], *cluster[-MOST_COMPARED:])
+    return all(_may_be_one(span, spans[other]) for other in asked)
 
 
 def _may_be_one(one: Sighting, other: Sighting) -> bool:
@@ -168,16 +180,18 @@ def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Group
     ends = [index for index in calls if spans[index].continues]
     if not ends:
         return
-    begun = [index for index in calls if spans[index].asked and not spans[index].continues]
+    begun: dict[str, list[int]] = defaultdict(list)
+    for index in calls:
+        if spans[index].asked and not spans[index].continues:
+            begun[spans[index].asked].append(index)
     taken: set[int] = set()
     for end in sorted(ends, key=lambda index: (spans[index].end_ns, _identity(spans[index]))):
         late = spans[end]
         fitting = [
             index
-            for index in begun
+            for index in begun[late.asked][-MOST_INSIDE:]
             if index not in taken
             and not spans[index].counts
-            and spans[index].asked == late.asked
             and (spans[index].project, spans[index].service, spans[index].scope)
             == (late.project, late.service, late.scope)
             and spans[index].request_model == late.request_model
@@ -189,34 +203,43 @@ def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Group
             groups.join((nearest, end))
 
 
-def _join_failed(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
-    """Join failed calls, which have no response id: the client's own span lies inside the other in time."""
-    natives = [index for index in calls if _is_unnamed(spans[index]) and _is_exact(spans[index])]
+def _join_inside(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
+    """Join clients' own spans that name no response with the span that they lie in, in time: those of failed
+    calls, which have no id, and those of clients that never tell one.
+    """
+    natives = [index for index in calls if _is_native(spans[index])]
     if not natives:
         return
-    others = [index for index in calls if _is_unnamed(spans[index]) and not _is_exact(spans[index])]
+    others: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index in calls:
+        if not _is_native(spans[index]) and spans[index].scope not in EXACT_USAGE_SCOPES:
+            others[_asked_of(spans[index])].append(index)
     for index in natives:
         native = spans[index]
         around = [
             other
-            for other in others
+            for other in others[_asked_of(native)][-MOST_INSIDE:]
             if spans[other].start_ns <= native.start_ns
             and native.end_ns <= spans[other].end_ns
-            and spans[other].request_model == native.request_model
-            and (spans[other].project, spans[other].service) == (native.project, native.service)
+            and (native.scope in TRANSPORT_SCOPES or _is_unnamed(spans[other]))
         ]
         if around:
             nearest = max(around, key=lambda other: (spans[other].start_ns, _identity(spans[other])))
-            others.remove(nearest)
+            others[_asked_of(native)].remove(nearest)
             groups.join((index, nearest))
+
+
+def _asked_of(span: Sighting) -> tuple[str, str, str]:
+    return span.project, span.service, span.request_model
+
+
+def _is_native(span: Sighting) -> bool:
+    """Whether a span is a client's own, of which nothing tells the call but its time."""
+    return span.scope in TRANSPORT_SCOPES or (span.scope in EXACT_USAGE_SCOPES and _is_unnamed(span))
 
 
 def _is_unnamed(span: Sighting) -> bool:
     return not span.response_id and not span.counts
-
-
-def _is_exact(span: Sighting) -> bool:
-    return span.scope in EXACT_USAGE_SCOPES
 
 
 def _around(spans: Sequence[Sighting], index: int, by_id: Places) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lumina_schemas.mapping.usage import EXCLUSIVE_INPUT, USAGE_KEYS
+from lumina_schemas.mapping.usage import EXCLUSIVE_INPUT, EXCLUSIVE_OUTPUT, USAGE_KEYS
 from lumina_streams.core.span.attributes import Reading
 
 MAX_TOKENS = 10**12
@@ -101,8 +101,16 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
         given += cached
     elif cached and given is None:
         given = cached
+    if reasoning is None and total is not None and provider.startswith("gcp."):
+        thoughts = total - (given or 0) - (output or 0)  # nothing else is left in Google's total
+        if given is not None and output is not None and thoughts > 0:
+            reasoning, beside = thoughts, output + thoughts
     if reasoning and output is not None:
-        left_out = apart is not None or (total is not None and total == (given or 0) + beside)
+        left_out = (
+            apart is not None
+            or scope in EXCLUSIVE_OUTPUT
+            or (total is not None and total == (given or 0) + beside)
+        )
         output += reasoning if left_out or reasoning > output else 0
     if write_1h is not None and write_1h > (write or 0):
         write_1h = write
