@@ -26,6 +26,6 @@ app = typer.Typer(
 
 for command in (up, status, down, tail, demo, topics, partitions, reset):
     app.command()(command)
-app.command("reprice")(reprice)
 app.command("normalise")(normalise_files)
+app.command("reprice")(reprice)
 app.add_typer(dlq, name="dlq")

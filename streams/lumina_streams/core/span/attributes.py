@@ -158,6 +158,7 @@ def _known() -> dict[str, Slot]:
     declare(KEPT, "reported_cost_usd", costs.COSTS)
     declare(CONTENT, "input", content.INPUTS)
     declare(CONTENT, "output", content.OUTPUTS)
+    declare(CONTENT, "events", content.EVENT_LISTS)
     declare(CONTENT, "system", (content.SYSTEM,))
     declare(CONTENT, "tool_calls", (content.TOOL_CALLS,))
     declare(OBJECT, "usage", usage.USAGE_OBJECTS)

@@ -59,7 +59,7 @@ def settle(spans: Sequence[Sighting]) -> list[int]:
     """
     calls = sorted(
         (index for index, span in enumerate(spans) if span.kind in LEAVES),
-        key=lambda index: (spans[index].end_ns, -spans[index].start_ns, spans[index].span_id),
+        key=lambda index: (spans[index].end_ns, -spans[index].start_ns, _identity(spans[index])),
     )
     found = [NO_CALL] * len(spans)
     for index in calls:
@@ -87,7 +87,14 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
         if around is not None:
             inside[around].append(index)
     place = {index: at for at, index in enumerate(calls)}
-    for around, inner in sorted(inside.items(), key=lambda entry: place[entry[0]]):
+    above = {index: around for around, inner in inside.items() for index in inner}
+    # The innermost first, by their parents: clocks are coarse, and differ between processes.
+    for around, inner in sorted(
+        inside.items(), key=lambda entry: (-_depth(entry[0], above), place[entry[0]])
+    ):
+        if any(index in wrappers for index in inner):
+            wrappers[around] = inner[0]
+            continue
         roots = {groups.of(index) for index in inner}
         # Attempts that failed without usage are calls of their own; they make no wrapper of what holds them.
         told = {groups.of(index) for index in inner if spans[index].counts or not spans[index].failed}
@@ -102,6 +109,18 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
             found[index] = call
     for around, inner_index in wrappers.items():
         found[around] = found[inner_index]
+    for around in wrappers:
+        if found[found[around]] != found[around]:  # a ring of wrappers
+            found[around] = around
+
+
+def _depth(index: int, above: dict[int, int]) -> int:
+    """How many calls are around a call."""
+    for depth in range(MAX_STEPS):
+        if index not in above:
+            return depth
+        index = above[index]
+    return MAX_STEPS
 
 
 def _same_answer(spans: Sequence[Sighting], calls: list[int]) -> Iterable[list[int]]:
@@ -114,21 +133,27 @@ def _same_answer(spans: Sequence[Sighting], calls: list[int]) -> Iterable[list[i
         if span.response_id:
             named[span.project, span.kind, span.response_id].append(index)
     for same in named.values():
-        clusters: list[list[int]] = []
-        for index in sorted(same, key=lambda index: (spans[index].start_ns, spans[index].span_id)):
-            home = next(
-                (
-                    cluster
-                    for cluster in clusters
-                    if all(_may_be_one(spans[index], spans[other]) for other in cluster)
-                ),
-                None,
-            )
-            if home is None:
-                clusters.append([index])
-            else:
-                home.append(index)
-        yield from (cluster for cluster in clusters if len(cluster) > 1)
+        if len(same) > 1:
+            yield from (cluster for cluster in _clusters(spans, same) if len(cluster) > 1)
+
+
+def _clusters(spans: Sequence[Sighting], same: list[int]) -> list[list[int]]:
+    """Spans that name one response, each with those that it can be one call with."""
+    clusters: list[list[int]] = []
+    late: list[int] = []  # clusters whose first span ended lately: test servers give one id to all calls
+    of_trace: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(same, key=lambda index: (spans[index].start_ns, _identity(spans[index]))):
+        span = spans[index]
+        late = [number for number in late if span.start_ns <= spans[clusters[number][0]].end_ns + SKEW_NS]
+        near = sorted({*late, *of_trace[span.trace_id]})
+        home = next((n for n in near if all(_may_be_one(span, spans[other]) for other in clusters[n])), None)
+        if home is None:
+            late.append(len(clusters))
+            of_trace[span.trace_id].append(len(clusters))
+            clusters.append([index])
+        else:
+            clusters[home].append(index)
+    return clusters
 
 
 def _may_be_one(one: Sighting, other: Sighting) -> bool:
@@ -145,7 +170,7 @@ def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Group
         return
     begun = [index for index in calls if spans[index].asked and not spans[index].continues]
     taken: set[int] = set()
-    for end in sorted(ends, key=lambda index: (spans[index].end_ns, spans[index].span_id)):
+    for end in sorted(ends, key=lambda index: (spans[index].end_ns, _identity(spans[index]))):
         late = spans[end]
         fitting = [
             index
@@ -159,7 +184,7 @@ def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Group
             and spans[index].end_ns <= late.end_ns
         ]
         if fitting:
-            nearest = max(fitting, key=lambda index: (spans[index].end_ns, spans[index].span_id))
+            nearest = max(fitting, key=lambda index: (spans[index].end_ns, _identity(spans[index])))
             taken.add(nearest)
             groups.join((nearest, end))
 
@@ -181,7 +206,7 @@ def _join_failed(spans: Sequence[Sighting], calls: list[int], groups: "_Groups")
             and (spans[other].project, spans[other].service) == (native.project, native.service)
         ]
         if around:
-            nearest = max(around, key=lambda other: (spans[other].start_ns, spans[other].span_id))
+            nearest = max(around, key=lambda other: (spans[other].start_ns, _identity(spans[other])))
             others.remove(nearest)
             groups.join((index, nearest))
 
@@ -214,29 +239,32 @@ def _decide(
     by_id: Places,
     found: list[int],
 ) -> None:
-    """A candidate with no call below it is a call."""
+    """A candidate with no call and no other candidate below it is a call."""
     covered: set[int] = set()
+    counted: set[int] = set()
 
     def cover(index: int) -> None:
-        step: int | None = index
-        while step is not None:
+        step = index
+        while True:
             span = spans[step]
-            parent = span.parent_span_id
-            step = by_id.get((span.project, span.trace_id, parent)) if parent else None
-            if step in covered:
+            above = by_id.get((span.project, span.trace_id, span.parent_span_id))
+            if above is None or above == index or above in covered:
                 return
-            if step is not None:
-                covered.add(step)
+            covered.add(above)
+            counted.discard(above)
+            step = above
 
     for index in calls:
         cover(index)
-    for index in sorted(candidates, key=lambda index: (-spans[index].start_ns, spans[index].span_id)):
+    for index in sorted(candidates, key=lambda index: _identity(spans[index])):
         if index not in covered:
-            found[index] = index
+            counted.add(index)
             cover(index)
+    for index in counted:
+        found[index] = index
 
 
-def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, str]:
+def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, tuple[str, str, str]]:
     """The more it tells, the better; among equals the inner one, then any one for good."""
     return (
         span.counts > 0,
@@ -244,8 +272,13 @@ def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, str]:
         span.counts,
         span.messages,
         span.start_ns,
-        span.span_id,
+        _identity(span),
     )
+
+
+def _identity(span: Sighting) -> tuple[str, str, str]:
+    """What no two spans share: it decides among equals."""
+    return span.span_id, span.trace_id, span.project
 
 
 class _Groups:
