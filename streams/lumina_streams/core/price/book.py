@@ -184,7 +184,7 @@ class PriceBook:
         project: str = "",
     ) -> Listing:
         """What is known of this model; looked up once per name."""
-        # Only where own prices may differ by it: else each project would be looked up anew.
+        # Only where a price of the user's own names one: else each project would be looked up anew.
         here = project if project in self._projects else ""
         key = (provider, request_model, response_model, tier, guessed, here)
         listing = self._listings.get(key)
