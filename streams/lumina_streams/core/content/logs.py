@@ -32,6 +32,20 @@ class LogContent(Struct, frozen=True):
     input_messages: Messages = ()
     output_messages: Messages = ()
 
+    def joined(self, later: "LogContent") -> "LogContent":
+        """With what a later record of the same span adds."""
+        again = later.src <= self.src
+        return (
+            self
+            if again
+            else replace(
+                later,
+                system=self.system or later.system,
+                input_messages=once(self.input_messages + later.input_messages),
+                output_messages=self.output_messages + later.output_messages,
+            )
+        )
+
     def line(self, series_id: str) -> Content:
         """The line for the log of the span's series."""
         return Content(
@@ -90,7 +104,7 @@ def normalise_logs(request: ExportLogsServiceRequest, landing: Landing) -> list[
                 entry.outputs += messages
     contents: list[LogContent] = []
     for (project, trace_id, span_id), entry in found.items():
-        leading, inputs = split_system(_once(entry.inputs))
+        leading, inputs = split_system(once(entry.inputs))
         system = entry.system or leading
         if system or inputs or entry.outputs:
             src = Source(landing.epoch, landing.origin, landing.partition, landing.offset, len(contents))
@@ -112,7 +126,7 @@ def with_content(span: Span, content: LogContent) -> Span:
     )
 
 
-def _once(messages: Messages) -> Messages:
+def once(messages: Messages) -> Messages:
     """The messages without results of tools that were given before: some send one in two events."""
     seen: set[str] = set()
     kept: list[Message] = []
