@@ -239,6 +239,11 @@ response_id, status, candidate, priced, duplicate_of,
 coalesce(json_array_length(input_messages), 0) + coalesce(json_array_length(output_messages), 0) AS messages,
 CASE WHEN scope LIKE 'logfire.%' THEN md5(concat(system, '|', input_messages)) ELSE '' END AS asked
 
+-- part: recent
+SELECT project, service, scope, kind, trace_id, request_model, response_id FROM spans
+WHERE start_ns >= (SELECT max(start_ns) FROM spans) - $around_ns
+LIMIT $limit
+
 -- part: settle
 UPDATE spans SET priced = corrected.priced, duplicate_of = corrected.duplicate_of
 FROM (

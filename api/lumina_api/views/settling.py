@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Raw
 
+from lumina_api.views.recent import Recent
 from lumina_schemas.mapping.kinds import LEAVES
 from lumina_schemas.mapping.usage import TRANSPORT_SCOPES
 from lumina_schemas.views import part
@@ -52,13 +53,19 @@ class _Place(NamedTuple):
     duplicate_of: str = ""
 
 
-def settle_batch(connection: duckdb.DuckDBPyConnection, rows: Sequence[Any]) -> list[Correction]:
+def settle_batch(
+    connection: duckdb.DuckDBPyConnection, rows: Sequence[Any], recent: Recent
+) -> list[Correction]:
     """Set the standing of the batch's rows; returns what changes among the stored ones."""
+    if not recent.loaded:
+        recent.load(connection, AROUND_NS)
+    met = recent.meets(rows)
+    recent.add(rows)
     sightings = [_of_row(row) for row in rows]
     places = [_Place(incoming=row) for row in rows]
     stored: set[int] = set()
     news: Sequence[Sighting] = sightings
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if met else 0):
         found = _related(connection, news)
         if len(found) >= MOST_ROWS:
             log.warning(
