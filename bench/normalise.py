@@ -91,8 +91,9 @@ def copies(body: bytes) -> bytes:
                 for span in scope.spans:
                     span.trace_id = turn.to_bytes(8, "big") + span.trace_id[8:]
                     for pair in span.attributes:
-                        if pair.key == "gen_ai.response.id":
-                            pair.value.string_value += f"-{turn}"
+                        text = pair.value.string_value
+                        if "fake0" in text:  # the responses' ids, wherever they stand
+                            pair.value.string_value = text.replace("fake0", f"fake{turn}-")
                     missing = SPAN_BYTES - span.ByteSize() - 30
                     if missing > 0:
                         span.attributes.add(key="app.request.context").value.string_value = "x" * missing
