@@ -125,6 +125,8 @@ def value_of(value: Any, depth: int = 0) -> Any:
 
 def name_of(value: Any, limit: int = MAX_NAME_CHARS) -> str:
     """A name from whatever was sent; JSON-quoted names lose their quotes."""
+    if type(value) is str and len(value) <= limit and value[:1] != '"':
+        return value
     if value is None:
         return ""
     if not isinstance(value, str):

@@ -129,7 +129,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         _scoped(reading, SCOPED[scope])
     what = events.happened(span.events, reading) if span.events else events.NOTHING
     found = reading.fields
-    if span.status.code == 2 and scope.startswith(NAMED_BY_SPAN) and "operation" not in found:
+    if scope.startswith(NAMED_BY_SPAN) and "operation" not in found and span.status.code == 2:
         operation, _, model = span.name.partition(" ")
         if operation in OPERATIONS and model and "request_model" not in found:
             found |= {"operation": operation, "request_model": model}
@@ -193,7 +193,11 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         kind = "embedding"  # whatever the API's operation is called (Bedrock's InvokeModel)
     operation = name_of(found.get("operation")).lower()
     event_ns = what.first_token_ns
-    first = _first_token_ms(found, event_ns, start) if event_ns is not None or FIRST & found.keys() else None
+    first = (
+        _first_token_ms(found, event_ns, start)
+        if event_ns is not None or not FIRST.isdisjoint(found)
+        else None
+    )
     streaming = _flag(found.get("streaming"))
     if streaming is None and (
         what.first_token_ns is not None
@@ -203,8 +207,8 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         or "first_token_at" in found
         or continues
         or name in STREAMING_NAMES
-        or name_of(get("route")) in STREAMING_METHODS
-        or "doStream" in name_of(found.get("vercel_operation"))
+        or ("route" in found and name_of(found["route"]) in STREAMING_METHODS)
+        or ("vercel_operation" in found and "doStream" in name_of(found["vercel_operation"]))
     ):
         streaming = True
     parent, number = span.parent_span_id, span.kind

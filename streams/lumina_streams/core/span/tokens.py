@@ -56,6 +56,9 @@ class Usage(Struct, frozen=True, gc=False):
 
 NOTHING = Usage()
 
+_PATHS = {field: tuple(tuple(path.split(".")) for path in paths) for field, paths in USAGE_KEYS.items()}
+"""Paths inside usage objects, in steps."""
+
 
 def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
     """Usage of the span whose attributes are `reading`, sent by instrumentation `scope` about `provider`."""
@@ -145,9 +148,9 @@ def _counts_in_objects(reading: Reading) -> dict[str, int]:
         parsed = _object(value)
         if parsed is None:
             continue
-        for field, paths in USAGE_KEYS.items():
-            if field in counts:
-                continue
+        for field, paths in _PATHS.items():
+            if field in counts or count(reading.fields.get(field)) is not None:
+                continue  # what an attribute says is not looked for
             for path in paths:
                 number = count(_at(parsed, path))
                 if number is not None:
@@ -173,10 +176,12 @@ def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _at(tree: dict[str, Any], path: str) -> Any:
-    """Value at a dotted path, or None."""
-    node: Any = tree
-    for step in path.split("."):
+def _at(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """Value at a path, or None."""
+    node: Any = tree.get(path[0])
+    if node is None:
+        return None
+    for step in path[1:]:
         if not isinstance(node, dict):
             return None
         node = node.get(step)
