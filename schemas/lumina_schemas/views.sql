@@ -217,7 +217,7 @@ WHERE start_ns BETWEEN $first_ns AND $last_ns AND (
     (project, trace_id) IN (SELECT (unnest($projects), unnest($traces)))
     OR (response_id <> '' AND (project, response_id) IN (SELECT (unnest($id_projects), unnest($response_ids))))
     OR (
-        response_id = '' AND kind = 'llm' AND (status = 'error' OR scope LIKE 'logfire.%')
+        response_id = '' AND kind = 'llm' AND (status = 'error' OR regexp_matches(scope, $parted))
         AND (project, service, request_model)
             IN (SELECT (unnest($lone_projects), unnest($lone_services), unnest($lone_models)))
     )
@@ -237,7 +237,7 @@ response_id, status, candidate, priced, duplicate_of,
     + (cache_write_tokens IS NOT NULL)::INT + (cache_write_1h_tokens IS NOT NULL)::INT
     + (reasoning_tokens IS NOT NULL)::INT AS counts,
 coalesce(json_array_length(input_messages), 0) + coalesce(json_array_length(output_messages), 0) AS messages,
-CASE WHEN scope LIKE 'logfire.%' THEN md5(concat(system, '|', input_messages)) ELSE '' END AS asked
+CASE WHEN regexp_matches(scope, $parted) THEN md5(concat(system, '|', input_messages)) ELSE '' END AS asked
 
 -- part: recent
 SELECT project, service, scope, kind, trace_id, request_model, response_id FROM spans

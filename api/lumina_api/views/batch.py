@@ -6,7 +6,7 @@ Nothing here fails: what cannot be read is counted under a reason and left out, 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,8 +15,7 @@ from msgspec import Struct
 from lumina_api.views.columns import ContentRow, Int64, Moment, Row, SpanRow
 from lumina_schemas.correction import key_of
 from lumina_schemas.topics import TYPE_HEADER
-
-NS = 1_000_000_000
+from lumina_streams.core.baseline.moment import ns_of
 
 # What a decoder raises for bytes that are no such record; the last two for nesting and for broken UTF-8.
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
@@ -249,8 +248,7 @@ def nanoseconds_of(at: datetime) -> int:
     """Unix time in ns of a time. ValueError where it has no zone."""
     if at.tzinfo is None:
         raise ValueError(f"{at} has no time zone")
-    since = at - datetime.fromtimestamp(0, UTC)
-    return (since.days * 86_400 + since.seconds) * NS + since.microseconds * 1_000
+    return ns_of(at)
 
 
 def _is_utf8(data: bytes) -> bool:

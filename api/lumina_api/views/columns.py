@@ -7,6 +7,7 @@ is checked but never built, which makes decoding five times cheaper than that of
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import msgspec
 import pyarrow as pa
 from msgspec import Meta, Raw, Struct, defstruct
 from msgspec.structs import fields
@@ -100,6 +101,14 @@ def _row(name: str, base: type[Row], record: type[Struct], columns: tuple[Column
             own.append((column.name, kind, original.default))
     tag = record.__struct_config__.tag
     return defstruct(name, own, bases=(base,), tag_field="type", tag=tag, kw_only=True, gc=False)
+
+
+def array_length(array: Raw | str | None) -> int:
+    """Elements of a JSON array; anything else has none."""
+    try:
+        return len(msgspec.json.decode(array or b"[]", type=list[Raw]))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return 0
 
 
 SPAN_COLUMNS = _columns(Span)

@@ -11,6 +11,7 @@ import duckdb
 import msgspec
 
 from lumina_api.views import queries
+from lumina_api.views.columns import array_length
 from lumina_api.views.queries import Row
 from lumina_schemas.span import Message
 from lumina_streams.core.content.logs import once
@@ -62,21 +63,13 @@ def _filled(span: Row, contents: list[Row]) -> Row:
         filled["system"] = next((content["system"] for content in contents if content["system"]), "")
     for name in MESSAGES:
         texts = dict.fromkeys(_items(content[name]) for content in contents)
-        told = _once(f"[{','.join(text for text in texts if text)}]")
+        messages = _once(f"[{','.join(text for text in texts if text)}]")
         # A span that some of its records reached in time carries those alone.
-        if _length(told) > _length(span[name]):
-            filled[name] = told
+        if array_length(messages) > array_length(_text(span[name])):
+            filled[name] = messages
     if not _items(span["output_messages"]):
         _tell_answer(filled)
     return filled
-
-
-def _length(messages: object) -> int:
-    """Messages in the text of a JSON array."""
-    try:
-        return len(msgspec.json.decode(str(messages or "[]"), type=list[msgspec.Raw]))
-    except msgspec.MsgspecError:
-        return 0
 
 
 def _once(messages: str) -> str:
@@ -95,13 +88,17 @@ def _tell_answer(row: dict[str, object]) -> None:
         answer = _MESSAGES.decode(str(row["output_messages"]))
     except msgspec.MsgspecError:
         return
-    told = {
+    answered = {
         "tool_calls": tool_calls_of(answer),
         "finish_reasons": [message.finish_reason for message in answer if message.finish_reason],
     }
-    for name, value in told.items():
+    for name, value in answered.items():
         if value and not _items(row[name]):
             row[name] = msgspec.json.encode(value).decode()
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _items(array: object) -> str:

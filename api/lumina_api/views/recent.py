@@ -6,13 +6,14 @@ the answer is no, never the other way, but for spans longer ago than its two gen
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
-from lumina_schemas.mapping.kinds import CONTINUATIONS, LEAVES
-from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
+from lumina_schemas.mapping.kinds import LEAVES
+from lumina_schemas.mapping.usage import NATIVE_SCOPES
 from lumina_schemas.views import part
+from lumina_streams.core.span.settlement import PARTED
 
 BITS = 1 << 27
 """Of one generation: 16 MB, of which only touched pages are there."""
@@ -24,7 +25,6 @@ MOST_LOADED = 300_000
 """Rows remembered anew from the file at a start."""
 
 _MASK = BITS - 1
-_ALONE = tuple({scope for scope, _ in CONTINUATIONS})
 
 
 class Recent:
@@ -89,23 +89,18 @@ class Recent:
         self._keys += 1
 
 
-class _Row:
-    """A stored row, as far as it is remembered."""
+class _Row(NamedTuple):
+    """A stored row, as far as it is remembered (`views.sql`, part `recent`)."""
 
-    def __init__(self, *values: Any) -> None:
-        (
-            self.project,
-            self.service,
-            self.scope,
-            self.kind,
-            self.trace_id,
-            self.request_model,
-            self.response_id,
-        ) = values
+    project: str
+    service: str
+    scope: str
+    kind: str
+    trace_id: str
+    request_model: str
+    response_id: str
 
 
 def _is_native(row: Any) -> bool:
     """Whether a call's other spans can be found by time and model alone."""
-    if row.response_id:
-        return False
-    return row.scope in TRANSPORT_SCOPES or row.scope in EXACT_USAGE_SCOPES or row.scope.startswith(_ALONE)
+    return not row.response_id and (row.scope in NATIVE_SCOPES or row.scope.startswith(PARTED))

@@ -6,22 +6,32 @@ rows decides (`lumina_streams.core.span.settlement`), so that a rebuild in any o
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import duckdb
-import msgspec
 import structlog
-from msgspec import Raw
 
+from lumina_api.views.columns import array_length
 from lumina_api.views.recent import Recent
 from lumina_schemas.mapping.kinds import LEAVES
-from lumina_schemas.mapping.usage import TRANSPORT_SCOPES
+from lumina_schemas.mapping.usage import NATIVE_SCOPES, TRANSPORT_SCOPES
 from lumina_schemas.views import part
-from lumina_streams.core.span.draft import continued
-from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
+from lumina_streams.core.span.settlement import (
+    NO_CALL,
+    PARTED,
+    Sighting,
+    continued,
+    may_share,
+    settle,
+    sighting_of,
+)
+from lumina_streams.core.span.tokens import usage_in
 
 log = structlog.get_logger(__name__)
+
+_PARTED = f"^({'|'.join(map(re.escape, PARTED))})"
 
 AROUND_NS = 15 * 60 * 1_000_000_000
 """Spans of one call lie no further apart: so far beyond its own time a batch looks for stored ones."""
@@ -44,13 +54,29 @@ class Correction(NamedTuple):
     duplicate_of: str
 
 
-class _Place(NamedTuple):
-    """Where a sighting comes from: a row of the batch, or a stored one with its present standing."""
+class _Stored(NamedTuple):
+    """A stored row as `related.facts` has it, with a record's names."""
 
-    incoming: Any = None
-    stored: int = -1
-    priced: bool = False
-    duplicate_of: str = ""
+    rowid: int
+    project: str
+    service: str
+    scope: str
+    kind: str
+    name: str
+    trace_id: str
+    span_id: str
+    parent_span_id: str
+    start_ns: int
+    duration_ms: float
+    request_model: str
+    response_id: str
+    status: str
+    candidate: bool
+    priced: bool
+    duplicate_of: str
+    counts: int
+    messages: int
+    asked: str
 
 
 def settle_batch(
@@ -61,9 +87,12 @@ def settle_batch(
         recent.load(connection, AROUND_NS)
     met = recent.meets(rows)
     recent.add(rows)
+    if not met and not _may_share(rows):
+        for row in rows:
+            row.priced, row.duplicate_of = _tells(row), ""
+        return []
     sightings = [_of_row(row) for row in rows]
-    places = [_Place(incoming=row) for row in rows]
-    stored: set[int] = set()
+    stored: dict[int, _Stored] = {}
     news: Sequence[Sighting] = sightings
     for _ in range(ROUNDS if met else 0):
         found = _related(connection, news)
@@ -72,27 +101,42 @@ def settle_batch(
                 "too many spans around a batch to settle its calls; their messages decide", rows=len(found)
             )
             return []
-        fresh = [(row, sighting) for row, sighting in found if row.stored not in stored]
+        fresh = [row for row in found if row.rowid not in stored]
         if not fresh:
             break
-        stored |= {row.stored for row, _ in fresh}
-        places += [row for row, _ in fresh]
-        news = [sighting for _, sighting in fresh]
+        stored |= {row.rowid: row for row in fresh}
+        news = [sighting_of(row, row.counts, row.messages, row.asked) for row in fresh]
         sightings = [*sightings, *news]
-    telling = [sighting for sighting in sightings if sighting.kind in LEAVES or sighting.candidate]
-    if not telling:
-        return []
-    corrections: list[Correction] = []
-    for index, call in enumerate(settle(sightings)):
-        priced = call == index
-        duplicate_of = "" if call in (NO_CALL, index) else sightings[call].span_id
-        place = places[index]
-        if place.incoming is not None:
-            place.incoming.priced = priced
-            place.incoming.duplicate_of = duplicate_of
-        elif (priced, duplicate_of) != (place.priced, place.duplicate_of):
-            corrections.append(Correction(place.stored, priced, duplicate_of))
-    return corrections
+    standings = [
+        (call == index, "" if call in (NO_CALL, index) else sightings[call].span_id)
+        for index, call in enumerate(settle(sightings))
+    ]
+    for row, standing in zip(rows, standings, strict=False):
+        row.priced, row.duplicate_of = standing
+    return [
+        Correction(row.rowid, *standing)
+        for row, standing in zip(stored.values(), standings[len(rows) :], strict=True)
+        if standing != (row.priced, row.duplicate_of)
+    ]
+
+
+def _tells(row: Any) -> bool:
+    """Whether a row is a call, or may be one."""
+    return row.kind in LEAVES or bool(row.candidate)
+
+
+def _may_share(rows: Sequence[Any]) -> bool:
+    return may_share(
+        [
+            (
+                row.trace_id,
+                row.response_id,
+                row.scope in NATIVE_SCOPES or continued(row.scope, row.name),
+            )
+            for row in rows
+            if _tells(row)
+        ]
+    )
 
 
 def correct(connection: duckdb.DuckDBPyConnection, corrections: Sequence[Correction]) -> None:
@@ -108,118 +152,54 @@ def correct(connection: duckdb.DuckDBPyConnection, corrections: Sequence[Correct
         )
 
 
-def _related(
-    connection: duckdb.DuckDBPyConnection, news: Sequence[Sighting]
-) -> list[tuple[_Place, Sighting]]:
+def _related(connection: duckdb.DuckDBPyConnection, news: Sequence[Sighting]) -> list[_Stored]:
     """Stored rows that may tell of the same calls as these."""
     if not news:
         return []
-    traces = list({(span.project, span.trace_id) for span in news})
-    ids = list({(span.project, span.response_id) for span in news if span.response_id})
-    lone = list(
-        {
-            (span.project, span.service, span.request_model)
-            for span in news
-            if span.kind in LEAVES and not span.response_id and (span.failed or span.asked)
-        }
-    )
-    calls = list({(span.project, span.service, span.request_model) for span in news if span.kind in LEAVES})
-    sql = part("related").format(facts=part("related.facts"))
+    first, last = min(span.start_ns for span in news), max(span.start_ns for span in news)
+    traces = {(span.project, span.trace_id) for span in news}
+    answers = {(span.project, span.response_id) for span in news if span.response_id}
+    calls = [span for span in news if span.kind in LEAVES]
+    lone = {_asked_of(span) for span in calls if not span.response_id and (span.failed or span.asked)}
     rows = connection.execute(
-        sql,
+        part("related").format(facts=part("related.facts")),
         {
-            "first_ns": max(min(span.start_ns for span in news) - AROUND_NS, 0),
-            "last_ns": min(max(span.start_ns for span in news) + AROUND_NS, 2**63 - 1),
-            "projects": [project for project, _ in traces],
-            "traces": [trace for _, trace in traces],
-            "id_projects": [project for project, _ in ids],
-            "response_ids": [response for _, response in ids],
-            "lone_projects": [project for project, _, _ in lone],
-            "lone_services": [service for _, service, _ in lone],
-            "lone_models": [model for _, _, model in lone],
-            "near_first_ns": max(min(span.start_ns for span in news) - NEAR_NS, 0),
-            "near_last_ns": min(max(span.start_ns for span in news) + NEAR_NS, 2**63 - 1),
+            **_columns(traces, "projects", "traces"),
+            **_columns(answers, "id_projects", "response_ids"),
+            **_columns(lone, "lone_projects", "lone_services", "lone_models"),
+            **_columns(set(map(_asked_of, calls)), "call_projects", "call_services", "call_models"),
+            **_between(first, last, AROUND_NS, "first_ns", "last_ns"),
+            **_between(first, last, NEAR_NS, "near_first_ns", "near_last_ns"),
             "transports": sorted(TRANSPORT_SCOPES),
             "transported": any(span.scope in TRANSPORT_SCOPES for span in news),
-            "call_projects": [project for project, _, _ in calls],
-            "call_services": [service for _, service, _ in calls],
-            "call_models": [model for _, _, model in calls],
+            "parted": _PARTED,
             "limit": MOST_ROWS,
         },
     ).fetchall()
-    return [_of_stored(row) for row in rows]
+    return [_Stored(*row) for row in rows]
 
 
-def _of_stored(row: Iterable[Any]) -> tuple[_Place, Sighting]:
-    (
-        rowid, project, service, scope, kind, name, trace_id, span_id, parent, start_ns, duration_ms, model,
-        response_id, status, candidate, priced, duplicate_of, counts, messages, asked,
-    ) = row  # fmt: skip
-    sighting = Sighting(
-        project,
-        service,
-        scope,
-        kind,
-        trace_id,
-        span_id,
-        parent,
-        start_ns,
-        _end_ns(start_ns, duration_ms),
-        model,
-        response_id,
-        status == "error",
-        candidate,
-        counts,
-        messages,
-        continued(scope, name),
-        asked,
-    )
-    return _Place(None, rowid, priced, duplicate_of), sighting
+def _asked_of(span: Sighting) -> tuple[str, str, str]:
+    return span.project, span.service, span.request_model
+
+
+def _columns(tuples: Iterable[tuple[str, ...]], *names: str) -> dict[str, list[str]]:
+    """Tuples as one list a place, for `unnest`."""
+    ordered = sorted(tuples)
+    return {name: [values[place] for values in ordered] for place, name in enumerate(names)}
+
+
+def _between(first: int, last: int, margin: int, *names: str) -> dict[str, int]:
+    return dict(zip(names, (max(first - margin, 0), min(last + margin, 2**63 - 1)), strict=True))
 
 
 def _of_row(row: Any) -> Sighting:
-    counts = (
-        row.input_tokens,
-        row.output_tokens,
-        row.cache_read_tokens,
-        row.cache_write_tokens,
-        row.cache_write_1h_tokens,
-        row.reasoning_tokens,
+    return sighting_of(
+        row,
+        usage_in(row).detail,
+        array_length(row.input_messages) + array_length(row.output_messages),
+        _asked(row) if row.scope.startswith(PARTED) else "",
     )
-    return Sighting(
-        row.project,
-        row.service,
-        row.scope,
-        row.kind,
-        row.trace_id,
-        row.span_id,
-        row.parent_span_id,
-        row.start_ns,
-        _end_ns(row.start_ns, row.duration_ms),
-        row.request_model,
-        row.response_id,
-        row.status == "error",
-        row.candidate,
-        sum(count is not None for count in counts),
-        _length(row.input_messages) + _length(row.output_messages),
-        continued(row.scope, row.name),
-        _asked(row) if row.scope.startswith("logfire.") else "",
-    )
-
-
-def _end_ns(start_ns: int, duration_ms: float) -> int:
-    """End of a span; durations that are none are none."""
-    return start_ns + round(duration_ms * 1e6) if 0 <= duration_ms < 1e13 else start_ns
-
-
-def _length(messages: Raw) -> int:
-    """Messages in a JSON array; anything else has none."""
-    if not bytes(messages).startswith(b"["):
-        return 0
-    try:
-        return len(msgspec.json.decode(messages, type=list[Raw]))
-    except (msgspec.MsgspecError, RecursionError):
-        return 0
 
 
 def _asked(row: Any) -> str:

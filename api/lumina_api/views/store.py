@@ -33,6 +33,9 @@ _SOURCE_TYPES = (pa.string(), pa.string(), pa.int64(), pa.int64(), pa.int64())
 UNFIT = (pa.ArrowException, UnicodeError, OverflowError, duckdb.DataError, duckdb.InvalidInputException)
 
 
+KEY = ("project", "trace_id", "span_id", "start_ns")
+"""Names a span, and where its duplicates lie in the table."""
+
 READERS_GO_S = 5.0
 
 # Arrow's own pool keeps what a batch needed; the system's gives it back: 30 MB less at the end of a replay.
@@ -190,9 +193,8 @@ class Store:
         """Write the rows that are new or win over the stored ones; returns how many, and how many lost."""
         if not rows:
             return 0, 0
-        table = _table(rows, SPAN_COLUMNS)
         starts = [row.start_ns for row in rows]  # type: ignore[attr-defined]
-        with self._incoming(table.append_column("row", pa.array(range(len(rows)), pa.int64()))):
+        with self._incoming(_keys(rows)):
             found = self._connection.execute(
                 part("duplicates"), {"first_ns": min(starts), "last_ns": max(starts)}
             ).fetchall()
@@ -325,6 +327,13 @@ def _alert_values(alert: StoredAlert) -> dict[str, object]:
         "trace_ids": alert.trace_ids,
         "record": alert.record,
     }
+
+
+def _keys(rows: list[Row]) -> pa.Table:
+    """What duplicates are found by, and each row's place."""
+    columns = [column for column in SPAN_COLUMNS if column.name in KEY]
+    values = {column.name: _values(rows, column) for column in columns}
+    return pa.table(values | {"row": pa.array(range(len(rows)), pa.int64())})
 
 
 def _correction_table(rows: list[CorrectionRow]) -> pa.Table:

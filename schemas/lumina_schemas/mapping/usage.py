@@ -96,3 +96,6 @@ TRANSPORT_SCOPES: frozenset[str] = frozenset({"mistralai_sdk_tracer"})
 
 EXACT_USAGE_SCOPES: frozenset[str] = frozenset({"com.anthropic.sdk.python", "com.anthropic.claude-platform"})
 """Scopes that report what the provider answered, untouched; preferred where two spans tell of one call."""
+
+NATIVE_SCOPES: frozenset[str] = EXACT_USAGE_SCOPES | TRANSPORT_SCOPES
+"""Clients' own spans: where they name no response, only their time tells whose call they are."""

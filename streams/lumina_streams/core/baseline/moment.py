@@ -6,6 +6,7 @@ LATEST_MS = 253_402_300_799_000  # end of the year 9999, the last that RFC 3339 
 
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_US = timedelta(microseconds=1)
 _UNITS = ((3_600_000, "h"), (60_000, "min"), (1000, "s"))
 
 
@@ -23,6 +24,11 @@ def clock(ms: int) -> str:
 def ms_of(at: datetime) -> int:
     """A time with its offset as milliseconds since 1970."""
     return (at - _BEGIN) // _MS
+
+
+def ns_of(at: datetime) -> int:
+    """A time with its offset as nanoseconds since 1970, exact to the microsecond."""
+    return (at - _BEGIN) // _US * 1000
 
 
 def duration(ms: int) -> str:

@@ -10,6 +10,7 @@ from lumina_schemas.mapping.fields import FIRST_TOKEN_EVENTS
 from lumina_schemas.span import SpanEvent
 from lumina_streams.core.content.finish import finish_reason
 from lumina_streams.core.content.messages import Messages, blocks_in, messages_of
+from lumina_streams.core.content.parts import UNREADABLE
 from lumina_streams.core.span.attributes import Reading, plain, read
 
 MAX_NS = 2**63 - 1
@@ -65,7 +66,7 @@ def listed_events(value: Any) -> tuple[Messages, Messages]:
     """
     try:
         events = msgspec.json.decode(value) if isinstance(value, str) and value.startswith("[") else None
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+    except UNREADABLE:
         return (), ()
     if not isinstance(events, list):
         return (), ()

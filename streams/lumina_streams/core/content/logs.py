@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from lumina_schemas.mapping.content import MESSAGE_EVENTS, OPERATION_DETAILS, SYSTEM
 from lumina_schemas.source import Source
-from lumina_schemas.span import SCHEMA_VERSION, Content, Message, Span
+from lumina_schemas.span import SCHEMA_VERSION, Content, Message, Part, Span
 from lumina_streams.core.content.events import event_messages
 from lumina_streams.core.content.messages import Messages, messages_of, split_system, system_of, tool_calls_of
 from lumina_streams.core.span.attributes import plain, value_of
@@ -33,17 +33,14 @@ class LogContent(Struct, frozen=True):
     output_messages: Messages = ()
 
     def joined(self, later: "LogContent") -> "LogContent":
-        """With what a later record of the same span adds."""
-        again = later.src <= self.src
-        return (
-            self
-            if again
-            else replace(
-                later,
-                system=self.system or later.system,
-                input_messages=once(self.input_messages + later.input_messages),
-                output_messages=self.output_messages + later.output_messages,
-            )
+        """With what a later record of the same span adds; a client's retry of a record adds nothing."""
+        if later.src <= self.src:
+            return self
+        return replace(
+            later,
+            system=self.system or later.system,
+            input_messages=once(self.input_messages + later.input_messages),
+            output_messages=self.output_messages + later.output_messages,
         )
 
     def line(self, series_id: str) -> Content:
@@ -131,20 +128,15 @@ def once(messages: Messages) -> Messages:
     seen: set[str] = set()
     kept: list[Message] = []
     for message in messages:
-        again = {
-            index
-            for index, part in enumerate(message.parts)
-            if part.type == "tool_call_response" and part.id is not None and part.id in seen
-        }
-        seen |= {part.id for part in message.parts if part.type == "tool_call_response" and part.id}
-        if again:
-            message = replace(
-                message, parts=tuple(part for index, part in enumerate(message.parts) if index not in again)
-            )
-            if not message.parts:
-                continue
-        kept.append(message)
+        parts = tuple(part for part in message.parts if not (_is_result(part) and part.id in seen))
+        seen |= {part.id for part in message.parts if _is_result(part) and part.id}
+        if parts or not message.parts:
+            kept.append(message if len(parts) == len(message.parts) else replace(message, parts=parts))
     return tuple(kept)
+
+
+def _is_result(part: Part) -> bool:
+    return part.type == "tool_call_response"
 
 
 def _event_name(record: Any) -> str:

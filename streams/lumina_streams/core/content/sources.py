@@ -16,6 +16,7 @@ from lumina_streams.core.content.messages import (
     split_system,
     system_of,
 )
+from lumina_streams.core.content.parts import UNREADABLE
 from lumina_streams.core.span.attributes import Reading
 
 _ROLES = {"input": "user", "output": "assistant"}
@@ -87,7 +88,7 @@ def _unquoted(value: Any) -> Any:
         return [_unquoted(item) for item in value]
     try:
         return msgspec.json.decode(value) if isinstance(value, str) else value
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+    except UNREADABLE:
         return value
 
 

@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from lumina_schemas.price import KIND, MAX_ID_CHARS, Price, TokenPrices, problem_of
 from lumina_streams.core.price.rates import Rates, Tariff
@@ -149,19 +151,12 @@ def _rates(given: Mapping[str, float | None], request: float) -> Rates:
 
 
 def _times(tariff: Tariff, factor: float) -> Tariff:
-    def by_factor(rates: Rates) -> Rates:
-        output = None if rates.output is None else rates.output * factor
-        return Rates(
-            input=rates.input * factor,
-            output=output,
-            cache_read=rates.cache_read * factor,
-            cache_write=rates.cache_write * factor,
-            cache_write_1h=rates.cache_write_1h * factor,
-            reasoning=rates.reasoning * factor,
-            request=rates.request * factor,
-        )
+    """All prices of a tariff times so much."""
+    return Tariff(tuple((start, Rates(**_scaled(asdict(rates), factor))) for start, rates in tariff.tiers))
 
-    return Tariff(tuple((start, by_factor(rates)) for start, rates in tariff.tiers))
+
+def _scaled(prices: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    return {name: None if price is None else price * factor for name, price in prices.items()}
 
 
 def _ns(day: date) -> int:

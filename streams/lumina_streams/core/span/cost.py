@@ -10,7 +10,7 @@ from lumina_schemas.span import Span
 from lumina_streams.core.price.book import Cost, PriceBook
 from lumina_streams.core.span.draft import Draft
 from lumina_streams.core.span.estimate import ESTIMATED_TOKENS, estimated
-from lumina_streams.core.span.tokens import Usage
+from lumina_streams.core.span.tokens import Usage, usage_in
 
 
 class Pricing(NamedTuple):
@@ -52,12 +52,4 @@ def price(
 
 def priced_again(span: Span, prices: PriceBook) -> Cost:
     """What a span's call costs by these prices."""
-    usage = Usage(
-        span.input_tokens,
-        span.output_tokens,
-        span.cache_read_tokens,
-        span.cache_write_tokens,
-        span.cache_write_1h_tokens,
-        span.reasoning_tokens,
-    )
-    return price(span, usage, span.project, prices, ESTIMATED_TOKENS in span.cost_reason).cost
+    return price(span, usage_in(span), span.project, prices, ESTIMATED_TOKENS in span.cost_reason).cost

@@ -1,7 +1,7 @@
 """One span of one instrumentation, read by the tables, before it is known what its neighbours say."""
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -10,7 +10,6 @@ from msgspec import Struct
 from lumina_schemas.mapping.fields import MADE_UP_IDS, SCOPED, STREAMING_METHODS, STREAMING_NAMES
 from lumina_schemas.mapping.kinds import (
     CANDIDATES,
-    CONTINUATIONS,
     DEFAULT_OPERATIONS,
     KIND_TABLES,
     LEAVES,
@@ -26,16 +25,19 @@ from lumina_schemas.mapping.providers import HOST_ATTRIBUTES
 from lumina_schemas.mapping.retrieval import RESULT_EVENTS
 from lumina_schemas.mapping.usage import USAGE_OBJECTS
 from lumina_schemas.span import Document, Kind, SpanError, SpanEvent, Status
+from lumina_streams.core.baseline.moment import ns_of
 from lumina_streams.core.content import events
 from lumina_streams.core.content.dumps import NO_DUMP, dumped_in
 from lumina_streams.core.content.finish import finish_reasons
 from lumina_streams.core.content.messages import Messages
+from lumina_streams.core.content.parts import UNREADABLE
 from lumina_streams.core.content.retrieval import retrieved
 from lumina_streams.core.content.sources import content_of
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
 from lumina_streams.core.span.provider import provider_of, unrouted
 from lumina_streams.core.span.reported import reported_cost
 from lumina_streams.core.span.sampling import share, share_of
+from lumina_streams.core.span.settlement import continued
 from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
 
 MAX_ERROR_CHARS = 4_000
@@ -47,8 +49,6 @@ ENTRIES = frozenset({"server", "consumer"})
 
 FIRST = frozenset({"first_token_s", "first_token_ms", "first_token_mixed", "first_token_at"})
 _MADE_UP_IDS = {scope: re.compile(pattern) for scope, pattern in MADE_UP_IDS.items()}
-_CONTINUED = tuple({scope for scope, _ in CONTINUATIONS})
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_TAGS = 50
 
 END_BEFORE_START = "lumina.end_before_start_ns"
@@ -107,13 +107,21 @@ class Draft(Struct):
     events: tuple[SpanEvent, ...]
     tags: tuple[str, ...] = ()
     sample_rate: float | None = None
-    leaf: bool = False  # a call of a model: what is priced
     candidate: bool = False
-    continues: bool = False
     duplicate_of: str = ""
     retrieval_query: str = ""
     retrieval_documents: tuple[Document, ...] = ()
     reported_cost_usd: float | None = None
+
+    @property
+    def leaf(self) -> bool:
+        """Whether it is a call of a model: what is priced."""
+        return self.kind in LEAVES
+
+    @property
+    def continues(self) -> bool:
+        """Whether it is the end of a stream that another span began."""
+        return self.leaf and continued(self.context.scope, self.name)
 
     @property
     def provider_guessed(self) -> bool:
@@ -130,9 +138,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
     what = events.happened(span.events, reading) if span.events else events.NOTHING
     found = reading.fields
     if scope.startswith(NAMED_BY_SPAN) and "operation" not in found and span.status.code == 2:
-        operation, _, model = span.name.partition(" ")
-        if operation in OPERATIONS and model and "request_model" not in found:
-            found |= {"operation": operation, "request_model": model}
+        _named(found, span.name)
     get = found.get
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if end < start:
@@ -142,12 +148,10 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
     code = span.status.code
     error = _error(span, code, found, what)
     kind, open_kind = _kind(found, scope, name)
-    if kind in LEAVES and name.endswith(NO_CALLS):
-        kind = "chain"
     if kind == "span" and any(event.name in RESULT_EVENTS for event in what.events):
         kind = "retrieval"
     leaf = kind in LEAVES
-    continues = leaf and scope.startswith(_CONTINUED) and continued(scope, name)
+    continues = leaf and continued(scope, name)
     if continues and (elapsed := found.get("elapsed_s")) is not None:
         start = _before(end, elapsed)
     if found or reading.content or reading.indexed or what.inputs or what.outputs:
@@ -254,18 +258,18 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         events=what.events,
         tags=_tags(value) if (value := get("tags")) else (),
         sample_rate=_sample_rate(span, get("sample_rate"), context),
-        leaf=leaf,
         candidate=open_kind and usage.known and scope not in ROLLUP_SCOPES,
-        continues=continues,
         retrieval_query=query,
         retrieval_documents=documents,
         reported_cost_usd=reported_cost(reading, scope),
     )
 
 
-def continued(scope: str, name: str) -> bool:
-    """Whether a span is the end of a stream that another span began."""
-    return any(scope.startswith(of) and name.startswith(how) for of, how in CONTINUATIONS)
+def _named(found: dict[str, Any], name: str) -> None:
+    """Take operation and model from the name of a span that says nothing else."""
+    operation, _, model = name.partition(" ")
+    if operation in OPERATIONS and model and "request_model" not in found:
+        found |= {"operation": operation, "request_model": model}
 
 
 def _scoped(reading: Reading, names: dict[str, str]) -> None:
@@ -280,9 +284,13 @@ def _scoped(reading: Reading, names: dict[str, str]) -> None:
 
 
 def _kind(found: dict[str, Any], scope: str, name: str) -> tuple[Kind, bool]:
-    """Kind of a span: what a convention calls it, else a call if it has a model and usage or provider; and
-    whether a roll-up of this kind may be a call where no call is below it.
-    """
+    """Kind of a span, and whether a roll-up of this kind may be a call where no call is below it."""
+    kind, is_open = _told_kind(found, scope, name)
+    return ("chain", False) if kind in LEAVES and name.endswith(NO_CALLS) else (kind, is_open)
+
+
+def _told_kind(found: dict[str, Any], scope: str, name: str) -> tuple[Kind, bool]:
+    """What a convention calls a span, else a call if it has a model and usage or provider."""
     for field, table in KIND_TABLES:
         value = found.get(field)
         if value is not None:
@@ -334,10 +342,9 @@ def _first_token_ms(found: dict[str, Any], event_ns: int | None, start_ns: int) 
 def _moment_ns(value: Any) -> int | None:
     """Unix time in ns of an RFC 3339 time, None where it is none or names no zone."""
     try:
-        since = datetime.fromisoformat(name_of(value)) - _EPOCH
+        return ns_of(datetime.fromisoformat(name_of(value)))
     except (ValueError, TypeError, OverflowError):
         return None
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
 
 
 def _before(end_ns: int, elapsed_s: Any) -> int:
@@ -364,7 +371,7 @@ def _tags(value: Any) -> tuple[str, ...]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = msgspec.json.decode(value)
-        except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        except UNREADABLE:
             return ()
     tags = value if isinstance(value, list) else [value]
     return tuple(dict.fromkeys(name for tag in tags[:MAX_TAGS] if (name := name_of(tag))))

@@ -12,8 +12,7 @@ from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SAMPLE_RATE, SERVICE
-from lumina_schemas.mapping.kinds import CONTINUATIONS
-from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
+from lumina_schemas.mapping.usage import NATIVE_SCOPES
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
@@ -25,8 +24,8 @@ from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draf
 from lumina_streams.core.span.endpoint import endpoint_of
 from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
 from lumina_streams.core.span.sampling import share
-from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
-from lumina_streams.core.span.telling import merged_usage, told
+from lumina_streams.core.span.settlement import NO_CALL, PARTED, Sighting, may_share, settle
+from lumina_streams.core.span.telling import fields_of, merged_usage, told
 
 DEFAULT_PROJECT = "default"
 UNKNOWN_SERVICE = "unknown_service"
@@ -38,8 +37,6 @@ INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, SAMPLE_RATE, *ENVIRONMENTS})
-_NATIVE_SCOPES = EXACT_USAGE_SCOPES | TRANSPORT_SCOPES
-_CONTINUED = tuple({scope for scope, _ in CONTINUATIONS})
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 _series: dict[tuple[str, str, str], str] = {}
 _MAX_SERIES_REMEMBERED = 20_000
@@ -155,28 +152,19 @@ def _ordinals(drafts: list[Draft], refused: list[tuple[int, str, int]]) -> Itera
 def _settle(drafts: list[Draft]) -> None:
     """Mark the spans that tell of a call which another span of the message is, and tell that one the rest."""
     telling = [draft for draft in drafts if draft.leaf or draft.candidate]
-    if len(telling) < 2 or not _may_share(telling):
+    if len(telling) < 2 or not may_share(
+        [
+            (draft.trace_id, draft.response_id, draft.continues or draft.context.scope in NATIVE_SCOPES)
+            for draft in telling
+        ]
+    ):
         return
-    place = {id(draft): index for index, draft in enumerate(drafts)}
-    found = settle([_sighting(draft) for draft in drafts])
-    for draft in telling:
-        call = found[place[id(draft)]]
+    for draft, call in zip(drafts, settle([_sighting(draft) for draft in drafts]), strict=True):
         if draft.candidate:
             draft.candidate = call != NO_CALL  # else calls are below it, and that is known already
-        elif drafts[call] is not draft:
+        elif draft.leaf and drafts[call] is not draft:
             _tell(drafts[call], draft)
             draft.duplicate_of = drafts[call].span_id
-
-
-def _may_share(telling: list[Draft]) -> bool:
-    """Whether two of these could tell of one call: cheap, because most messages hold unrelated calls."""
-    if len({draft.trace_id for draft in telling}) < len(telling):
-        return True
-    named = [draft.response_id for draft in telling if draft.response_id]
-    if len(set(named)) < len(named):
-        return True
-    unnamed = [draft for draft in telling if not draft.response_id]
-    return any(draft.continues or draft.context.scope in _NATIVE_SCOPES for draft in unnamed)
 
 
 def _sighting(draft: Draft) -> Sighting:
@@ -198,20 +186,13 @@ def _sighting(draft: Draft) -> Sighting:
         draft.usage.detail,
         len(draft.input_messages) + len(draft.output_messages),
         draft.continues,
-        _asked(draft) if draft.leaf and context.scope.startswith(_CONTINUED) else "",
+        prompt_digest(draft.system, draft.input_messages) if context.scope.startswith(PARTED) else "",
     )
-
-
-def _asked(draft: Draft) -> str:
-    return prompt_digest(draft.system, draft.input_messages)
 
 
 def _tell(call: Draft, other: Draft) -> None:
     """Fill what the call's span lacks from another span of the same call."""
-    mine, theirs = (
-        {name: getattr(draft, name) for name in Draft.__struct_fields__} for draft in (call, other)
-    )
-    for name, value in told(mine, theirs).items():
+    for name, value in told(fields_of(call), fields_of(other)).items():
         setattr(call, name, value)
     call.endpoint = call.endpoint or other.endpoint
     call.workflow = call.workflow or other.workflow

@@ -8,20 +8,26 @@ trace (the views) and over files (`lumina normalise`), and only the set of spans
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from msgspec import Struct
 
-from lumina_schemas.mapping.kinds import CONTAINERS, LEAVES
+from lumina_schemas.mapping.kinds import CONTAINERS, CONTINUATIONS, LEAVES
 from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
 
 MAX_STEPS = 64
 """Spans between a call and the call around it, at most: parents may form a ring."""
 
 MOST_INSIDE = 256
+"""Spans among which the one around another in time, or the beginning of a stream, is looked for."""
+
 MOST_COMPARED = 8
 """Spans that one is compared with, at most, among many that could be one call with it: a message full of
 equal spans must not take for ever.
 """
+
+MAX_MS = 1e13
+"""Durations above are none: whoever wrote such a row must not move its neighbours."""
 
 SKEW_NS = 5_000_000_000
 """Two scopes that name one response id tell of one call if their spans are not further apart. The same id
@@ -30,6 +36,8 @@ comes again from caches and test servers, for calls of their own.
 
 NO_CALL = -1
 
+PARTED = tuple(sorted({scope for scope, _ in CONTINUATIONS}))
+"""Starts of scopes that tell of one stream in two spans: for these a sighting needs `asked`."""
 
 Places = dict[tuple[str, str, str], int]
 """Index of a span by project, trace id and span id."""
@@ -55,6 +63,49 @@ class Sighting(Struct, gc=False):
     messages: int = 0
     continues: bool = False  # the end of a stream, as a span of its own (`mapping.kinds.CONTINUATIONS`)
     asked: str = ""  # what tells prompts of such scopes apart
+
+
+def sighting_of(told: Any, counts: int, messages: int, asked: str) -> Sighting:
+    """The sighting of a record, or of a row with a record's names."""
+    duration_ms = told.duration_ms if 0 <= told.duration_ms < MAX_MS else 0
+    return Sighting(
+        told.project,
+        told.service,
+        told.scope,
+        told.kind,
+        told.trace_id,
+        told.span_id,
+        told.parent_span_id,
+        told.start_ns,
+        told.start_ns + round(duration_ms * 1e6),
+        told.request_model,
+        told.response_id,
+        told.status == "error",
+        told.candidate,
+        counts,
+        messages,
+        continued(told.scope, told.name),
+        asked,
+    )
+
+
+def continued(scope: str, name: str) -> bool:
+    """Whether a span is the end of a stream that another span began."""
+    return any(scope.startswith(of) and name.startswith(how) for of, how in CONTINUATIONS)
+
+
+def may_share(calls: Sequence[tuple[str, str, bool]]) -> bool:
+    """Whether two of these spans could tell of one call: cheap, because most spans are calls of their own.
+
+    `calls` has the trace id and the response id of each span that is a call or a candidate, and whether it
+    can be paired without an id (the end of a stream, a client's own span).
+    """
+    if len({trace_id for trace_id, _, _ in calls}) < len(calls):
+        return True
+    named = [response_id for _, response_id, _ in calls if response_id]
+    if len(set(named)) < len(named):
+        return True
+    return any(alone and not response_id for _, response_id, alone in calls)
 
 
 def settle(spans: Sequence[Sighting]) -> list[int]:

@@ -28,6 +28,11 @@ PROMPT: tuple[str, ...] = ("system", "input_messages")
 """Fields that are taken together: a span that has one of them has told the prompt."""
 
 
+def fields_of(record: Any) -> dict[str, Any]:
+    """The fields of a record that can be told, by name; None where it has none of the name."""
+    return {name: getattr(record, name, None) for name in (*TOLD, *PROMPT)}
+
+
 def told(call: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of `other` that `call` lacks, by name. Empty and None are absent."""
     changes = {

@@ -98,7 +98,7 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
         and (
             cached > given
             or leaves_cached_out(scope, provider)
-            or (total is not None and total in (given + cached + (output or 0), given + cached + beside))
+            or total in (given + cached + (output or 0), given + cached + beside)
         )
     ):
         given += cached
@@ -109,15 +109,23 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
         if given is not None and output is not None and thoughts > 0:
             reasoning, beside = thoughts, output + thoughts
     if reasoning and output is not None:
-        left_out = (
-            apart is not None
-            or scope in EXCLUSIVE_OUTPUT
-            or (total is not None and total == (given or 0) + beside)
-        )
+        left_out = apart is not None or scope in EXCLUSIVE_OUTPUT or total == (given or 0) + beside
         output += reasoning if left_out or reasoning > output else 0
     if write_1h is not None and write_1h > (write or 0):
         write_1h = write
     return Usage(given, output, read, write, write_1h, reasoning)
+
+
+def usage_in(record: Any) -> Usage:
+    """The token counts of a record, or of a row with a record's names."""
+    return Usage(
+        record.input_tokens,
+        record.output_tokens,
+        record.cache_read_tokens,
+        record.cache_write_tokens,
+        record.cache_write_1h_tokens,
+        record.reasoning_tokens,
+    )
 
 
 def leaves_cached_out(scope: str, provider: str) -> bool:
@@ -178,10 +186,8 @@ def _object(value: Any) -> dict[str, Any] | None:
 
 def _at(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
     """Value at a path, or None."""
-    node: Any = tree.get(path[0])
-    if node is None:
-        return None
-    for step in path[1:]:
+    node: Any = tree
+    for step in path:
         if not isinstance(node, dict):
             return None
         node = node.get(step)

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
-from lumina_schemas.mapping.kinds import CONTINUATIONS
 from lumina_schemas.span import Span
 from lumina_streams.core.content.messages import prompt_digest
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.cost import price
-from lumina_streams.core.span.draft import continued
-from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
-from lumina_streams.core.span.telling import merged_usage, told
-from lumina_streams.core.span.tokens import Usage
+from lumina_streams.core.span.settlement import NO_CALL, PARTED, Sighting, settle, sighting_of
+from lumina_streams.core.span.telling import fields_of, merged_usage, told
+from lumina_streams.core.span.tokens import usage_in
 
 
 def settled(spans: Sequence[Span], prices: PriceBook) -> list[Span]:
@@ -20,9 +18,8 @@ def settled(spans: Sequence[Span], prices: PriceBook) -> list[Span]:
 
     A client's retry of a span (same project, trace and span id) is left out.
     """
-    spans = list({(span.project, span.trace_id, span.span_id): span for span in reversed(spans)}.values())[
-        ::-1
-    ]
+    first = {(span.project, span.trace_id, span.span_id): span for span in reversed(spans)}
+    spans = [*first.values()][::-1]
     found = settle([_sighting(span) for span in spans])
     done = list(spans)
     for index, call in enumerate(found):
@@ -38,38 +35,12 @@ def settled(spans: Sequence[Span], prices: PriceBook) -> list[Span]:
     ]
 
 
-def usage_in(span: Span) -> Usage:
-    """The token counts of a record."""
-    return Usage(
-        span.input_tokens,
-        span.output_tokens,
-        span.cache_read_tokens,
-        span.cache_write_tokens,
-        span.cache_write_1h_tokens,
-        span.reasoning_tokens,
-    )
-
-
 def _sighting(span: Span) -> Sighting:
-    parted = any(span.scope.startswith(scope) for scope, _ in CONTINUATIONS)
-    return Sighting(
-        span.project,
-        span.service,
-        span.scope,
-        span.kind,
-        span.trace_id,
-        span.span_id,
-        span.parent_span_id,
-        span.start_ns,
-        span.start_ns + round(span.duration_ms * 1e6),
-        span.request_model,
-        span.response_id,
-        span.status == "error",
-        span.candidate,
+    return sighting_of(
+        span,
         usage_in(span).detail,
         len(span.input_messages) + len(span.output_messages),
-        continued(span.scope, span.name),
-        prompt_digest(span.system, span.input_messages) if parted else "",
+        prompt_digest(span.system, span.input_messages) if span.scope.startswith(PARTED) else "",
     )
 
 
@@ -77,7 +48,7 @@ def _told(call: Span, other: Span, prices: PriceBook) -> Span:
     """The call with what another span of it tells; priced anew where that changes its tokens."""
     mine = usage_in(call)
     usage = merged_usage(mine, usage_in(other))
-    call = replace(call, **told(asdict(call), asdict(other)))
+    call = replace(call, **told(fields_of(call), fields_of(other)))
     if usage == mine:
         return call
     cost = price(call, usage, call.project, prices).cost
