@@ -62,7 +62,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-schemas: $(VENV)/.runtime
+schemas: $(VENV)/.dev
 	$(BIN)/python -m lumina_schemas.jsonschema
 	$(BIN)/python -m lumina_schemas.reference
 	@PYTHONPATH=tests $(BIN)/python -m corpus.table

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from e2e.otlp_calls import normal_calls, request
 from lumina_api.dead_letters import DeadLetter, planned
@@ -19,6 +19,7 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import DLQ, OTLP, OTLP_LOGS
+from topic_log import everything
 
 BODY = request(normal_calls(random.Random(1), 2, 1_800_000_000_000_000_000)).SerializeToString()
 LINE = b'{"type":"span","v":1,"name":"\\u001b[2Jhi"}'
@@ -73,14 +74,7 @@ async def bury(settings: Settings) -> list[tuple[int, int]]:
 
 async def landed(settings: Settings, topic: str) -> list[ConsumerRecord]:
     """All messages of a topic, in the order of their times."""
-    async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        messages: list[ConsumerRecord] = []
-        while len(messages) < sum(ends.values()):
-            for some in (await consumer.getmany(timeout_ms=200)).values():
-                messages += some
+    messages = await everything(settings, topic)
     return sorted(messages, key=lambda message: message.timestamp)
 
 

@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToJson
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from typer.testing import CliRunner
 
-from api.views.test_views_settling import record
+from corpus.record import record
 from corpus.truth import CORPUS, check, names
 from lumina_api.cli import app
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from api.views.span_lines import NOON_NS, SECOND_NS, content, span
 from lumina_api.views import Views, queries
@@ -23,6 +23,7 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Span
 from lumina_schemas.topics import CORRECTIONS, SETTINGS, SPANS
 from lumina_streams.core.price.book import LIST_VERSION
+from topic_log import everything
 
 pytestmark = pytest.mark.kafka
 
@@ -69,17 +70,7 @@ async def set_price(settings: Settings, id: str, value: bytes | None) -> None:
 
 
 async def corrections(settings: Settings) -> list[ConsumerRecord]:
-    async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
-        partitions = [
-            TopicPartition(settings.topic(CORRECTIONS), number) for number in range(settings.partitions)
-        ]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        messages: list[ConsumerRecord] = []
-        while len(messages) < sum(ends.values()):
-            for some in (await consumer.getmany(timeout_ms=200)).values():
-                messages += some
-    return messages
+    return await everything(settings, settings.topic(CORRECTIONS))
 
 
 async def shown(settings: Settings) -> dict[str, tuple[Any, ...]]:

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from corpus.lost import lost_in
 from corpus.normalised import PRICES, normalised
-from corpus.truth import lost_in, names, said, truth_of
+from corpus.truth import names, said, truth_of
 from lumina_schemas.mapping.instrumentations import content_setting
 from lumina_schemas.reference import table, with_table
 from lumina_schemas.span import Span

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -94,6 +95,17 @@ def request(calls: Sequence[Call]) -> ExportTraceServiceRequest:
         }
         span.attributes.extend(_value(key, value) for key, value in attributes.items())
     return body
+
+
+async def post(otlp: str, calls: Sequence[Call]) -> None:
+    """Send calls in one request to the OTLP/HTTP address `otlp`, and have them accepted."""
+    async with httpx.AsyncClient() as client:
+        response = await client.post(
+            f"{otlp}/v1/traces",
+            content=request(calls).SerializeToString(),
+            headers={"content-type": "application/x-protobuf"},
+        )
+        assert response.status_code == 200, response.text
 
 
 def _messages(role: str, text: str) -> str:

@@ -4,10 +4,9 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from api.views.test_views_settling import record
-from corpus.single import one_span_each
+from corpus.record import record
+from corpus.single import one_record_each, one_span_each
 from corpus.truth import CORPUS, check, names
 from e2e.stack import Stack, eventually
 from lumina_schemas.kafka import client_options
@@ -15,23 +14,6 @@ from lumina_schemas.settings import Settings
 
 SETTLED_S = 45.0
 EVER = "1970-01-01T00:00:00Z"
-
-
-def one_record_each(body: bytes, project: str) -> list[bytes]:
-    """Encoded requests of one log record, in order, each with its resource and scope, in a project."""
-    bodies: list[bytes] = []
-    for resource_logs in ExportLogsServiceRequest.FromString(body).resource_logs:
-        for scope_logs in resource_logs.scope_logs:
-            for log in scope_logs.log_records:
-                request = ExportLogsServiceRequest()
-                group = request.resource_logs.add()
-                group.resource.CopyFrom(resource_logs.resource)
-                group.resource.attributes.add(key="lumina.project").value.string_value = project
-                scope = group.scope_logs.add()
-                scope.scope.CopyFrom(scope_logs.scope)
-                scope.log_records.add().CopyFrom(log)
-                bodies.append(request.SerializeToString())
-    return bodies
 
 
 def messages(partitions: int) -> list[tuple[str, int, bytes]]:

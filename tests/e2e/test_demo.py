@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
 
-from e2e.otlp_calls import Call, request
+from e2e.otlp_calls import Call, post
 from e2e.stack import Stack, eventually
 
 SEEN_S = 45.0
@@ -53,13 +52,7 @@ async def alerts(stack: Stack) -> list[dict[str, Any]]:
 async def real_call(stack: Stack) -> None:
     """What a user's own application sends first."""
     call = Call(project="shop", end_ns=time.time_ns(), trace_id=b"\1" * 16, span_id=b"\2" * 8)
-    async with httpx.AsyncClient() as client:
-        response = await client.post(
-            f"{stack.otlp}/v1/traces",
-            content=request([call]).SerializeToString(),
-            headers={"content-type": "application/x-protobuf"},
-        )
-        assert response.status_code == 200
+    await post(stack.otlp, [call])
 
 
 async def test_the_first_minute(running: Stack) -> None:

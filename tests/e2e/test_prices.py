@@ -4,11 +4,10 @@ import random
 import time
 from pathlib import Path
 
-import httpx
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from e2e.otlp_calls import normal_calls, request
+from e2e.otlp_calls import normal_calls, post
 from e2e.stack import Stack, eventually
 from lumina_api.provision import provision
 from lumina_schemas.kafka import client_options
@@ -26,13 +25,7 @@ async def set_price(stack: Stack, id: str, value: bytes | None) -> None:
 async def cost_of_a_call(stack: Stack, seed: int) -> tuple[float | None, str]:
     """Send one call and return its cost and price version, as REST shows them."""
     (call,) = normal_calls(random.Random(seed), 1, time.time_ns())
-    async with httpx.AsyncClient() as client:
-        response = await client.post(
-            f"{stack.otlp}/v1/traces",
-            content=request([call]).SerializeToString(),
-            headers={"content-type": "application/x-protobuf"},
-        )
-        assert response.status_code == 200
+    await post(stack.otlp, [call])
     found: list[dict[str, object]] = []
 
     async def shown() -> bool:

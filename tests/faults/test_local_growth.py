@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from e2e.otlp_calls import Call, request
+from e2e.otlp_calls import Call, post
 from e2e.stack import eventually
 from lumina_api.stack.environment import environment
 from lumina_api.stack.ports import free_port
@@ -49,13 +49,7 @@ async def send(stack: dict[str, Any], number: int) -> None:
     call = Call(
         project="e2e", end_ns=time.time_ns(), trace_id=bytes([number] * 16), span_id=bytes([number] * 8)
     )
-    async with httpx.AsyncClient() as client:
-        response = await client.post(
-            f"{stack['otlp_http']}/v1/traces",
-            content=request([call]).SerializeToString(),
-            headers={"content-type": "application/x-protobuf"},
-        )
-        assert response.status_code == 200
+    await post(stack["otlp_http"], [call])
 
 
 async def shows(stack: dict[str, Any], calls: int) -> None:

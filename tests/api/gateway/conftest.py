@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from grpc import aio
 
 from lumina_api.gateway.app import create_app
@@ -17,9 +16,9 @@ from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.grpc import create_server
 from lumina_api.gateway.sink import Sink
 from lumina_api.stack.ports import free_port
-from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import OTLP, Topic
+from topic_log import everything
 
 READY_S = 20.0
 
@@ -53,20 +52,7 @@ class Gateway:
 
     async def landed(self, topic: Topic = OTLP) -> list[Any]:
         """Every message in a landing topic, by partition and offset."""
-        consumer = AIOKafkaConsumer(**client_options(self.settings), auto_offset_reset="earliest")
-        await consumer.start()
-        try:
-            name = self.settings.topic(topic)
-            partitions = [TopicPartition(name, number) for number in range(self.settings.partitions)]
-            consumer.assign(partitions)
-            ends = await consumer.end_offsets(partitions)
-            messages: list[Any] = []
-            while len(messages) < sum(ends.values()):
-                for some in (await consumer.getmany(timeout_ms=200)).values():
-                    messages += some
-            return messages
-        finally:
-            await consumer.stop()
+        return await everything(self.settings, self.settings.topic(topic))
 
 
 @asynccontextmanager

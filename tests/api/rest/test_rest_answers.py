@@ -117,6 +117,20 @@ def test_a_span_has_every_field_of_the_record(rest: Rest) -> None:
     assert nanoseconds(item["start"]) == FULL.start_ns // 1000 * 1000
 
 
+def test_sums_of_sampled_calls_say_so(rest: Rest) -> None:
+    lines = [
+        span(
+            number, project="tenth", trace_id=f"{number:032x}", start_ns=NOW_NS, cost_usd=0.5, sample_rate=0.1
+        )
+        for number in range(4)
+    ]
+    rest.apply(rest.log.spans([*lines, span(5, project="all", start_ns=NOW_NS)]))
+    sums = rest.get("/api/v1/costs", project="tenth")["totals"]
+    assert (sums["calls"], sums["seen_calls"], sums["cost_usd"]) == (40, 4, pytest.approx(20.0))
+    assert sums["sampling"] == "estimated from 10 % sampled"
+    assert rest.get("/api/v1/costs", project="all")["totals"]["sampling"] is None
+
+
 def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     start = NOW_NS - 60 * SECOND_NS
     ids = {"trace_id": "ab" * 16, "start_ns": start}

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.rest.conftest import Rest
-from api.views.span_lines import SECOND_NS, alert, is_call, mixed_spans
+from api.views.span_lines import SECOND_NS, alert, mixed_spans
 from lumina_api.rest.moment import rfc3339
 from lumina_api.rest.parameters import AlertParameters, CostParameters, SpanListParameters, TraceParameters
 from lumina_api.views.batch import nanoseconds
@@ -20,7 +20,7 @@ from lumina_schemas.span import Span
 
 NOW_NS = time.time_ns()
 SPANS = mixed_spans(600, seed=11, newest_ns=NOW_NS - 60 * SECOND_NS)
-CALLS = [span for span in SPANS if is_call(span)]
+CALLS = [span for span in SPANS if span.priced]
 ALERTS = [
     alert(
         number,
@@ -200,7 +200,7 @@ def test_parameters_narrow_traces(rest: Rest, asked: dict[str, Any], order: str)
     assert {(item["project"], item["trace_id"]) for item in items} == set(expected)
     for item in items:
         trace = expected[item["project"], item["trace_id"]]
-        calls = [span for span in trace if is_call(span)]
+        calls = [span for span in trace if span.priced]
         known = [span for span in calls if span.priced and span.cost_usd is not None]
         root = min(trace, key=lambda span: (span.parent_span_id != "", span.start_ns, span.span_id))
         assert item["name"] == root.name

@@ -210,8 +210,3 @@ def mixed_spans(count: int, seed: int, newest_ns: int) -> list[Span]:
                 )
             )
     return spans[:count]
-
-
-def is_call(of: Span) -> bool:
-    """A leaf call, told from the record alone."""
-    return of.priced

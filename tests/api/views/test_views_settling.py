@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from api.views.span_lines import EPOCHS, NOON_NS, SECOND_NS, Log, span
+from corpus.record import record
 from corpus.single import one_span_each
 from corpus.truth import CORPUS, check, names
 from lumina_api.rest.answer import span_item
@@ -38,12 +39,6 @@ def shown(store: Store, project: str) -> list[Span]:
     with store.cursor() as cursor:
         rows = whole(cursor, queries.calls(cursor, Filters(project=(project,)), Page(1000, "oldest")))
     return [record(msgspec.json.decode(msgspec.json.encode(span_item(row)))) for row in rows]
-
-
-def record(item: dict[str, Any]) -> Span:
-    """The span that REST shows."""
-    known = {name: value for name, value in item.items() if value is not None}
-    return msgspec.convert(known | {"type": "span", "v": 1, "src": ["", "otlp", 0, 0, 0]}, Span)
 
 
 def lines_of(name: str) -> list[Span | Content]:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,22 +23,12 @@ from lumina_streams.agents import dlq
 from lumina_streams.agents.normalise import Normaliser
 from lumina_streams.core.span.normalise import INVALID_IDS
 from lumina_streams.metrics import Metrics
+from streams.agents.sender import Sender
+from topic_log import everything
 
 pytestmark = pytest.mark.kafka
 
 ALIEN = "collector_logs"
-
-
-class Sender:
-    """A plain producer in the place of the app's."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-
-    async def send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int | None, at: None, headers: Any
-    ) -> Any:
-        return await self._producer.send(topic, value, key, partition, at, headers or ())
 
 
 @pytest.fixture
@@ -56,19 +46,6 @@ def landed(settings: Settings, body: bytes, *headers: tuple[str, bytes], topic: 
         topic=name, partition=1, tp=TP(name, 1), offset=7, value=body, headers=list(headers), timestamp=1.0
     )
     return SimpleNamespace(message=message)
-
-
-async def read(settings: Settings, topic: str) -> list[Any]:
-    """All messages of a topic."""
-    async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        messages: list[Any] = []
-        while len(messages) < sum(ends.values()):
-            for some in (await consumer.getmany(timeout_ms=200)).values():
-                messages += some
-    return messages
 
 
 def spans_of(body: bytes) -> list[Any]:
@@ -94,14 +71,14 @@ async def test_a_flood_of_spans_without_ids_is_one_dead_letter(
     normaliser: Normaliser, settings: Settings
 ) -> None:
     await normaliser.process([landed(settings, request_of(20_000, 0).SerializeToString())])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     headers = dict(letter.headers)
     assert headers["lumina-dlq-spans"] == b"20000"
     assert headers["lumina-dlq-error"] == INVALID_IDS.encode()
     assert headers["lumina-dlq-topic"] == settings.topic(OTLP).encode()
     assert (headers["lumina-dlq-partition"], headers["lumina-dlq-offset"]) == (b"1", b"7")
     assert len(spans_of(letter.value)) == 20_000
-    (good,) = await read(settings, settings.topic(SPANS))
+    (good,) = await everything(settings, settings.topic(SPANS))
     assert b'"name":"good"' in good.value
     assert (normaliser.metrics["rejected_spans"], normaliser.metrics["dlq_messages"]) == (20_000, 1)
 
@@ -111,7 +88,7 @@ async def test_dead_letters_are_no_larger_than_a_message_may_be(settings: Settin
     async with AIOKafkaProducer(**client_options(small), acks="all") as producer:
         normaliser = Normaliser(cast(Any, SimpleNamespace(producer=Sender(producer))), small, Metrics())
         await normaliser.process([landed(small, request_of(30, 1_500).SerializeToString())])
-    letters = await read(settings, settings.topic(DLQ))
+    letters = await everything(settings, settings.topic(DLQ))
     assert len(letters) == 3
     assert all(len(letter.value) <= normaliser.limit for letter in letters)
     assert sum(len(spans_of(letter.value)) for letter in letters) == 30
@@ -122,7 +99,7 @@ async def test_what_is_no_otlp_stays_as_it_is_and_is_not_counted(
     normaliser: Normaliser, settings: Settings
 ) -> None:
     await normaliser.process([landed(settings, b"\xff no request")])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     assert letter.value == b"\xff no request"
     assert "lumina-dlq-spans" not in dict(letter.headers)
 
@@ -132,7 +109,7 @@ async def test_a_message_larger_than_ours_may_be_is_cut_and_stops_nothing(
 ) -> None:
     body = b"\xff" * (settings.max_message_bytes + 50_000)
     await normaliser.process([landed(settings, body)])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     assert 0 < len(letter.value) < settings.max_message_bytes
     assert body.startswith(letter.value)
     assert dict(letter.headers)["lumina-dlq-cut-from"] == str(len(body)).encode()
@@ -144,7 +121,7 @@ AGAIN = (REDRIVEN_HEADER, LETTER.encode())
 
 
 async def lines(settings: Settings) -> list[Any]:
-    messages = await read(settings, settings.topic(SPANS))
+    messages = await everything(settings, settings.topic(SPANS))
     return [
         msgspec.json.decode(line, type=Line) for message in messages for line in message.value.split(b"\n")
     ]
@@ -163,7 +140,7 @@ async def test_a_redriven_message_carries_the_position_of_its_letter(
 
 async def test_what_fails_again_says_which_letter_it_was(normaliser: Normaliser, settings: Settings) -> None:
     await normaliser.process([landed(settings, request_of(1, 0).SerializeToString(), AGAIN)])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     headers = dict(letter.headers)
     assert headers["lumina-dlq-redriven"] == LETTER.encode()
     assert headers["lumina-dlq-topic"] == settings.topic(OTLP).encode()
@@ -188,7 +165,7 @@ async def test_a_letter_keeps_project_and_signal_of_the_topic_that_it_came_from(
                 landed(own, b"\xff", (PROJECT_HEADER, b"header")),
             ]
         )
-    letters = await read(own, own.topic(DLQ))
+    letters = await everything(own, own.topic(DLQ))
     kept = {
         (headers.get("lumina-dlq-project"), headers["lumina-dlq-signal"])
         for headers in (dict(letter.headers) for letter in letters)
@@ -203,7 +180,7 @@ async def test_a_line_that_detect_refused_goes_back_into_its_series(
     (span,) = await lines(settings)
     stage = (REDRIVEN_STAGE_HEADER, b"detect")
     await normaliser.process([landed(settings, msgspec.json.encode(span), AGAIN, stage)])
-    first, again = await read(settings, settings.topic(SPANS))
+    first, again = await everything(settings, settings.topic(SPANS))
     assert first.partition == again.partition
     moved = msgspec.json.decode(again.value, type=Span)
     assert moved == msgspec.structs.replace(span, src=Source(EPOCH, "dlq", 3, 41, 0))
@@ -228,13 +205,13 @@ NONSENSE = [
 async def test_nonsense_in_the_headers_is_a_dead_letter(normaliser: Normaliser, settings: Settings) -> None:
     body = request_of(0, 0).SerializeToString()
     await normaliser.process([landed(settings, body, cast(Any, header)) for header in NONSENSE])
-    letters = await read(settings, settings.topic(DLQ))
+    letters = await everything(settings, settings.topic(DLQ))
     assert len(letters) == len(NONSENSE)
     for letter in letters:
         assert letter.value == body
         assert dict(letter.headers)["lumina-dlq-error"].startswith(b"The header lumina-redriven")
         assert "lumina-dlq-redriven" not in dict(letter.headers)
-    assert not await read(settings, settings.topic(SPANS))
+    assert not await everything(settings, settings.topic(SPANS))
 
 
 async def test_a_line_that_is_none_is_a_dead_letter_of_detect_again(
@@ -243,7 +220,7 @@ async def test_a_line_that_is_none_is_a_dead_letter_of_detect_again(
     stage = (REDRIVEN_STAGE_HEADER, b"detect")
     bodies = [b"", b"\xff", b"{}", b"[" * 100_000, b'{"type":"span","v":1}']
     await normaliser.process([landed(settings, body, AGAIN, stage) for body in bodies])
-    letters = await read(settings, settings.topic(DLQ))
+    letters = await everything(settings, settings.topic(DLQ))
     assert sorted(letter.value for letter in letters) == sorted(bodies)
     for letter in letters:
         assert dict(letter.headers)["lumina-dlq-stage"] == b"detect"

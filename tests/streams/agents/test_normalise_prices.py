@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -31,22 +31,12 @@ from lumina_streams.agents.prices import PriceWatch
 from lumina_streams.core.price.book import LIST_VERSION
 from lumina_streams.core.span.tokens import Usage
 from lumina_streams.metrics import Metrics
+from streams.agents.sender import Sender
+from topic_log import everything
 
 pytestmark = pytest.mark.kafka
 
 SECRET = "the secret word"
-
-
-class Sender:
-    """A plain producer in the place of the app's."""
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
-
-    async def send(
-        self, topic: str, key: bytes | None, value: bytes, partition: int | None, at: None, headers: Any
-    ) -> Any:
-        return await self._producer.send(topic, value, key, partition, at, headers or ())
 
 
 async def normaliser_of(settings: Settings, producer: AIOKafkaProducer) -> Normaliser:
@@ -90,18 +80,6 @@ def event(settings: Settings, body: bytes, offset: int = 7) -> Any:
     return SimpleNamespace(message=message)
 
 
-async def read(settings: Settings, topic: str) -> list[Any]:
-    async with AIOKafkaConsumer(**client_options(settings), auto_offset_reset="earliest") as consumer:
-        partitions = [TopicPartition(topic, number) for number in range(settings.partitions)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        messages: list[Any] = []
-        while len(messages) < sum(ends.values()):
-            for some in (await consumer.getmany(timeout_ms=200)).values():
-                messages += some
-    return messages
-
-
 async def test_calls_are_not_written_unless_asked_for(settings: Settings, producer: AIOKafkaProducer) -> None:
     normaliser = await normaliser_of(settings, producer)
     await normaliser.process([event(settings, request(1))])
@@ -118,10 +96,10 @@ async def test_calls_are_keyed_flat_and_without_content(
     assert settings.topic(CALLS) in made.created
     normaliser = await normaliser_of(asked, producer)
     await normaliser.process([event(asked, request(1, 2), 7), event(asked, request(3), 8)])
-    messages = await read(asked, asked.topic(CALLS))
+    messages = await everything(asked, asked.topic(CALLS))
     spans = {
         span.span_id: span
-        for message in await read(asked, asked.topic(SPANS))
+        for message in await everything(asked, asked.topic(SPANS))
         for line in message.value.split(b"\n")
         if (span := msgspec.json.decode(line, type=Span)).priced
     }
@@ -136,7 +114,7 @@ async def test_calls_are_keyed_flat_and_without_content(
         assert (call["cost_usd"], call["price_version"]) == (span.cost_usd, LIST_VERSION)
     # At least once: what is read again is written again, and `src` tells it.
     await normaliser.process([event(asked, request(3), 8)])
-    again = await read(asked, asked.topic(CALLS))
+    again = await everything(asked, asked.topic(CALLS))
     sources = [tuple(msgspec.json.decode(message.value)["src"]) for message in again]
     assert (len(sources), len(set(sources))) == (4, 3)
 

@@ -23,7 +23,8 @@ from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.metrics import Metrics
-from streams.agents.test_dead_letters import Sender, read
+from streams.agents.sender import Sender
+from topic_log import everything
 
 pytestmark = pytest.mark.kafka
 
@@ -132,7 +133,7 @@ async def test_it_comes_back_as_if_it_had_never_been_there(
     events = [event(settings, offset, [span]) for offset, span in enumerate(spans)]
     for start in range(0, len(events), run_length):
         await detector.process(events[start : start + run_length])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     assert letter.value == msgspec.json.encode(bad)
     headers = dict(letter.headers)
     assert headers["lumina-dlq-stage"] == b"detect"
@@ -161,7 +162,7 @@ async def test_a_call_that_fails_again_says_which_letter_it_was(
     (span,) = spans_of(1)
     back = msgspec.structs.replace(span, src=Source("d" * 32, "dlq", 1, 5, 0))
     await detector.process([event(settings, 9, [back])])
-    (letter,) = await read(settings, settings.topic(DLQ))
+    (letter,) = await everything(settings, settings.topic(DLQ))
     assert dict(letter.headers)["lumina-dlq-redriven"] == b"d" * 32 + b":1:5:0"
     assert letter.key == b"1:5"
 
@@ -174,7 +175,7 @@ async def test_what_is_no_line_is_kept_whatever_it_is(detector: Detector, settin
         value = b"\n".join((body, msgspec.json.encode(span)))
         message = SimpleNamespace(topic=settings.topic(SPANS), partition=2, offset=1, value=value, headers=[])
         await detector.process([cast(Any, SimpleNamespace(message=message))])
-    letters = await read(settings, settings.topic(DLQ))
+    letters = await everything(settings, settings.topic(DLQ))
     assert len(letters) == 3
     assert [letter for letter in letters if "lumina-dlq-cut-from" in dict(letter.headers)]
     assert detector.metrics["calls"] == 3

@@ -18,6 +18,7 @@ from lumina_streams.core.span.draft import END_BEFORE_START, draft_of
 from lumina_streams.core.span.lines import encode_line, fit
 from lumina_streams.core.span.normalise import INVALID_IDS, Landing, Normalised, normalise
 from lumina_streams.core.span.traces import settled
+from streams.core.otlp_values import fill
 
 PRICES = PriceBook()
 LANDING = Landing("epoch", "otlp", 3, 17)
@@ -50,31 +51,6 @@ def request(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> E
         one.trace_state = span.pop("trace_state", "")
         assert not span
     return made
-
-
-def fill(attributes: Any, values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        put(attributes.add(key=key).value, value)
-
-
-def put(any_value: Any, value: Any) -> None:
-    if isinstance(value, bool):
-        any_value.bool_value = value
-    elif isinstance(value, str):
-        any_value.string_value = value
-    elif isinstance(value, int):
-        any_value.int_value = value
-    elif isinstance(value, float):
-        any_value.double_value = value
-    elif isinstance(value, bytes):
-        any_value.bytes_value = value
-    elif isinstance(value, list):
-        any_value.array_value.SetInParent()
-        for item in value:
-            put(any_value.array_value.values.add(), item)
-    elif isinstance(value, dict):
-        any_value.kvlist_value.SetInParent()
-        fill(any_value.kvlist_value.values, value)
 
 
 CALL = {

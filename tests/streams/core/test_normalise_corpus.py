@@ -3,9 +3,10 @@
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from corpus.lost import LOST
 from corpus.normalised import LANDING, PRICES, normalised, with_logs
 from corpus.single import one_span_each
-from corpus.truth import CORPUS, LOST, check, names
+from corpus.truth import CORPUS, check, names
 from lumina_schemas.span import Span
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.tokens import Usage

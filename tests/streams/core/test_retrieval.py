@@ -14,6 +14,7 @@ from lumina_schemas.span import Document, Span
 from lumina_streams.core.content.retrieval import MAX_DOCUMENTS, MAX_EXCERPT_CHARS, MAX_QUERY_CHARS
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.normalise import Landing, normalise
+from streams.core.otlp_values import fill
 
 PRICES = PriceBook()
 QUESTION = "What is the capital of France?"
@@ -34,30 +35,6 @@ def one(
         fill(span.events.add(name=name).attributes, of)
     (found,) = normalise(request, Landing("e", "otlp", 0, 0), PRICES).spans
     return found
-
-
-def fill(attributes: Any, values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        put(attributes.add(key=key).value, value)
-
-
-def put(any_value: Any, value: Any) -> None:
-    match value:
-        case bool():
-            any_value.bool_value = value
-        case str():
-            any_value.string_value = value
-        case int():
-            any_value.int_value = value
-        case float():
-            any_value.double_value = value
-        case list():
-            any_value.array_value.SetInParent()
-            for item in value:
-                put(any_value.array_value.values.add(), item)
-        case dict():
-            any_value.kvlist_value.SetInParent()
-            fill(any_value.kvlist_value.values, value)
 
 
 def spread(prefix: str, *documents: Document) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from lumina_schemas.span import Span
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.sampling import share, share_of
+from streams.core.otlp_values import fill
 
 PRICES = PriceBook()
 
@@ -26,16 +27,7 @@ def sampled(
     )
     call.attributes.add(key="gen_ai.operation.name").value.string_value = "chat"
     for attributes, values in ((call.attributes, span or {}), (group.resource.attributes, resource or {})):
-        for key, value in values.items():
-            put = attributes.add(key=key).value
-            if isinstance(value, bool):
-                put.bool_value = value
-            elif isinstance(value, int):
-                put.int_value = value
-            elif isinstance(value, float):
-                put.double_value = value
-            else:
-                put.string_value = value
+        fill(attributes, values)
     (found,) = normalise(request, Landing("e", "otlp", 0, 0), PRICES).spans
     return found
 
