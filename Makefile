@@ -65,8 +65,10 @@ format: $(VENV)/.dev
 schemas: $(VENV)/.runtime
 	$(BIN)/python -m lumina_schemas.jsonschema
 	$(BIN)/python -m lumina_schemas.reference
+	@PYTHONPATH=tests $(BIN)/python -m corpus.table
 
 bench: $(VENV)/.runtime
+	$(BIN)/python bench/normalise.py
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/latency.py
 

@@ -22,6 +22,8 @@ from lumina_api.stack.lock import read_lock
 from lumina_api.stack.ports import free_port
 from lumina_schemas.settings import Settings
 
+pytest.register_assert_rewrite("corpus.truth")
+
 PARTITIONS = 4
 
 

@@ -7,6 +7,7 @@ import typer
 from lumina_api.commands.dlq import app as dlq
 from lumina_api.commands.normalise import normalise_files
 from lumina_api.commands.partitions import partitions
+from lumina_api.commands.reprice import command as reprice
 from lumina_api.commands.stack import down, reset, status, up
 from lumina_api.commands.tail import tail
 from lumina_api.commands.topics import topics
@@ -26,4 +27,5 @@ app = typer.Typer(
 for command in (up, status, down, tail, demo, topics, partitions, reset):
     app.command()(command)
 app.command("normalise")(normalise_files)
+app.command("reprice")(reprice)
 app.add_typer(dlq, name="dlq")

@@ -50,6 +50,7 @@ Call: type[Struct] = defstruct(
         ("src", Source),
         *map(_member, _FIELDS),
         ("finish_reasons", tuple[str, ...], ()),
+        ("tags", tuple[str, ...], ()),
         ("error_type", str, ""),  # an error's text may quote the prompt
     ],
     namespace={"__doc__": "One priced call: all plain fields of its span. `src` tells one that comes twice."},
@@ -71,6 +72,7 @@ def call_of(span: Span) -> Struct:
     return Call(
         src=span.src,
         finish_reasons=span.finish_reasons,
+        tags=span.tags,
         error_type=span.error.type if span.error is not None else "",
         **values,
     )

@@ -221,6 +221,12 @@ WHERE start_ns BETWEEN $first_ns AND $last_ns AND (
         AND (project, service, request_model)
             IN (SELECT (unnest($lone_projects), unnest($lone_services), unnest($lone_models)))
     )
+    OR (
+        start_ns BETWEEN $near_first_ns AND $near_last_ns AND ($transported OR scope IN $transports)
+        AND kind IN ('llm', 'embedding')
+        AND (project, service, request_model)
+            IN (SELECT (unnest($call_projects), unnest($call_services), unnest($call_models)))
+    )
 )
 LIMIT $limit
 
@@ -232,6 +238,11 @@ response_id, status, candidate, priced, duplicate_of,
     + (reasoning_tokens IS NOT NULL)::INT AS counts,
 coalesce(json_array_length(input_messages), 0) + coalesce(json_array_length(output_messages), 0) AS messages,
 CASE WHEN scope LIKE 'logfire.%' THEN md5(concat(system, '|', input_messages)) ELSE '' END AS asked
+
+-- part: recent
+SELECT project, service, scope, kind, trace_id, request_model, response_id FROM spans
+WHERE start_ns >= (SELECT max(start_ns) FROM spans) - $around_ns
+LIMIT $limit
 
 -- part: settle
 UPDATE spans SET priced = corrected.priced, duplicate_of = corrected.duplicate_of

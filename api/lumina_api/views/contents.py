@@ -13,6 +13,7 @@ import msgspec
 from lumina_api.views import queries
 from lumina_api.views.queries import Row
 from lumina_schemas.span import Message
+from lumina_streams.core.content.logs import once
 from lumina_streams.core.content.messages import tool_calls_of
 from lumina_streams.core.span.telling import told
 
@@ -60,12 +61,32 @@ def _filled(span: Row, contents: list[Row]) -> Row:
     if not span["system"]:
         filled["system"] = next((content["system"] for content in contents if content["system"]), "")
     for name in MESSAGES:
-        if not _items(span[name]):
-            texts = dict.fromkeys(_items(content[name]) for content in contents)
-            filled[name] = f"[{','.join(text for text in texts if text)}]"
+        texts = dict.fromkeys(_items(content[name]) for content in contents)
+        told = _once(f"[{','.join(text for text in texts if text)}]")
+        # A span that some of its records reached in time carries those alone.
+        if _length(told) > _length(span[name]):
+            filled[name] = told
     if not _items(span["output_messages"]):
         _tell_answer(filled)
     return filled
+
+
+def _length(messages: object) -> int:
+    """Messages in the text of a JSON array."""
+    try:
+        return len(msgspec.json.decode(str(messages or "[]"), type=list[msgspec.Raw]))
+    except msgspec.MsgspecError:
+        return 0
+
+
+def _once(messages: str) -> str:
+    """The messages without results of tools that two records tell."""
+    if messages.count('"tool_call_response"') < 2:
+        return messages
+    try:
+        return msgspec.json.encode(once(_MESSAGES.decode(messages))).decode()
+    except msgspec.MsgspecError:
+        return messages
 
 
 def _tell_answer(row: dict[str, object]) -> None:

@@ -14,7 +14,9 @@ import msgspec
 import structlog
 from msgspec import Raw
 
+from lumina_api.views.recent import Recent
 from lumina_schemas.mapping.kinds import LEAVES
+from lumina_schemas.mapping.usage import TRANSPORT_SCOPES
 from lumina_schemas.views import part
 from lumina_streams.core.span.draft import continued
 from lumina_streams.core.span.settlement import NO_CALL, Sighting, settle
@@ -23,6 +25,9 @@ log = structlog.get_logger(__name__)
 
 AROUND_NS = 15 * 60 * 1_000_000_000
 """Spans of one call lie no further apart: so far beyond its own time a batch looks for stored ones."""
+
+NEAR_NS = 60 * 1_000_000_000
+"""A client's own span of a call starts no further from what lies around it."""
 
 MOST_ROWS = 20_000
 """Stored rows looked at for one batch. A trace with more spans stays as its messages said."""
@@ -48,13 +53,19 @@ class _Place(NamedTuple):
     duplicate_of: str = ""
 
 
-def settle_batch(connection: duckdb.DuckDBPyConnection, rows: Sequence[Any]) -> list[Correction]:
+def settle_batch(
+    connection: duckdb.DuckDBPyConnection, rows: Sequence[Any], recent: Recent
+) -> list[Correction]:
     """Set the standing of the batch's rows; returns what changes among the stored ones."""
+    if not recent.loaded:
+        recent.load(connection, AROUND_NS)
+    met = recent.meets(rows)
+    recent.add(rows)
     sightings = [_of_row(row) for row in rows]
     places = [_Place(incoming=row) for row in rows]
     stored: set[int] = set()
     news: Sequence[Sighting] = sightings
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS if met else 0):
         found = _related(connection, news)
         if len(found) >= MOST_ROWS:
             log.warning(
@@ -112,6 +123,7 @@ def _related(
             if span.kind in LEAVES and not span.response_id and (span.failed or span.asked)
         }
     )
+    calls = list({(span.project, span.service, span.request_model) for span in news if span.kind in LEAVES})
     sql = part("related").format(facts=part("related.facts"))
     rows = connection.execute(
         sql,
@@ -125,6 +137,13 @@ def _related(
             "lone_projects": [project for project, _, _ in lone],
             "lone_services": [service for _, service, _ in lone],
             "lone_models": [model for _, _, model in lone],
+            "near_first_ns": max(min(span.start_ns for span in news) - NEAR_NS, 0),
+            "near_last_ns": min(max(span.start_ns for span in news) + NEAR_NS, 2**63 - 1),
+            "transports": sorted(TRANSPORT_SCOPES),
+            "transported": any(span.scope in TRANSPORT_SCOPES for span in news),
+            "call_projects": [project for project, _, _ in calls],
+            "call_services": [service for _, service, _ in calls],
+            "call_models": [model for _, _, model in calls],
             "limit": MOST_ROWS,
         },
     ).fetchall()

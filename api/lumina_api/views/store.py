@@ -20,6 +20,7 @@ from msgspec import Raw
 from lumina_api.views.batch import Arrival, Batch, CorrectionRow, Erasure, StoredAlert, nanoseconds_of
 from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
 from lumina_api.views.file import ViewsFile, open_file
+from lumina_api.views.recent import Recent
 from lumina_api.views.settling import correct, settle_batch
 from lumina_schemas.views import part
 
@@ -69,6 +70,7 @@ class Store:
         self._no_reader = Condition()
         self.applied = applied if applied is not None else Applied()
         rows = self._connection.execute(part("erasures")).fetchall()
+        self._recent = Recent()
         self._erasures = {name: Erasure(project, before_ns) for name, project, before_ns in rows}
 
     @classmethod
@@ -198,7 +200,7 @@ class Store:
             if beaten := [stored for index, stored, *_ in found if index not in lost]:
                 self._connection.execute(part("delete_rows"), {"rows": beaten})
         kept = [row for index, row in enumerate(rows) if index not in lost]
-        correct(self._connection, settle_batch(self._connection, kept))
+        correct(self._connection, settle_batch(self._connection, kept, self._recent))
         if kept:
             with self._incoming(_table(kept, SPAN_COLUMNS)):
                 self._connection.execute(part("insert_spans"))

@@ -9,7 +9,7 @@ INPUTS: tuple[str, ...] = (
     "ai.value",
     "langfuse.observation.input",
     "pydantic_ai.all_messages",
-    "all_messages_events",
+    "gcp.vertex.agent.llm_request",
     "request_data",
     "input.value",
     "traceloop.entity.input",
@@ -20,6 +20,7 @@ OUTPUTS: tuple[str, ...] = (
     "ai.response.text",
     "ai.response.object",
     "langfuse.observation.output",
+    "gcp.vertex.agent.llm_response",
     "response_data",
     "output.value",
     "traceloop.entity.output",
@@ -70,6 +71,12 @@ INDEXED_WRAPPERS: frozenset[str] = frozenset(
     }
 )
 """Steps of a path that only wrap: `llm.input_messages.0.message.tool_calls.0.tool_call.function.name`."""
+
+EVENT_LISTS: tuple[str, ...] = ("events", "all_messages_events")
+"""Attributes that hold message events as a JSON list, each with its `event.name` (pydantic-ai, Logfire)."""
+
+ELIDED: frozenset[str] = frozenset({"<elided>"})
+"""What stands for a text that the sender leaves out."""
 
 SYSTEM = "gen_ai.system_instructions"
 TOOL_CALLS = "ai.response.toolCalls"
@@ -156,8 +163,11 @@ RESPONSE_ID_TEXT = r'(?<!\\)"id":\s*"((?:msg|chatcmpl|resp|gen)[_-][\w.-]{1,200}
 RESPONSE_MODEL_TEXT = r'(?<!\\)"model_name":\s*"([^"\\]{1,200})"'
 """The answering model inside a dumped LangChain answer."""
 
+FINISH_REASON_TEXT = r'(?<!\\)"(?:finish_reason|stop_reason)":\s*"([a-z_]{1,40})"'
+"""Why the model stopped, inside a dumped LangChain answer."""
+
 MODEL_IN: tuple[str, ...] = ("llm.invocation_parameters", "embedding.invocation_parameters", "input.value")
 """JSON objects whose `model` is the requested one, where no plain attribute says it."""
 
-ANSWER_IN: tuple[str, ...] = ("output.value",)
-"""JSON objects that may hold the response's `id` and `model`."""
+ANSWER_IN: tuple[str, ...] = ("output.value", "gen_ai.completion", "gcp.vertex.agent.llm_response")
+"""JSON objects that may hold the response's `id`, `model` and usage."""

@@ -15,6 +15,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ai.model.provider",
         "langsmith.metadata.ls_provider",
         "traceloop.association.properties.ls_provider",
+        "langfuse.observation.metadata.ls_provider",
     ),
     "request_model": (
         "gen_ai.request.model",
@@ -23,6 +24,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "ai.model.id",
         "langsmith.metadata.ls_model_name",
         "traceloop.association.properties.ls_model_name",
+        "langfuse.observation.metadata.ls_model_name",
     ),
     "response_model": (
         "gen_ai.response.model",
@@ -142,6 +144,7 @@ COUNTS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.cache_read_tokens",
         "gen_ai.usage.details.cache_read_tokens",
         "gen_ai.usage.details.cached_tokens",
+        "gen_ai.usage.details.cache_read_input_tokens",
         "gen_ai.usage.input_tokens.cached",
         "llm.token_count.prompt_details.cache_read",
         "llm.token_count.prompt_details.cache_input",
@@ -154,6 +157,8 @@ COUNTS: dict[str, tuple[str, ...]] = {
         "gen_ai.usage.cache_creation_input_tokens",
         "gen_ai.usage.cache_write_tokens",
         "gen_ai.usage.details.cache_write_tokens",
+        "gen_ai.usage.details.cache_creation_input_tokens",
+        "gen_ai.usage.cache_write_input_tokens",
         "gen_ai.usage.input_tokens.cache_write",
         "llm.token_count.prompt_details.cache_write",
         "ai.usage.inputTokenDetails.cacheWriteTokens",
@@ -169,6 +174,10 @@ COUNTS: dict[str, tuple[str, ...]] = {
         "ai.usage.reasoningTokens",
         "ai.usage.outputTokenDetails.reasoningTokens",
     ),
+    # Beside the output, not in it (Google ADK 1).
+    "reasoning_apart_tokens": ("gen_ai.usage.experimental.reasoning_tokens",),
+    "uncached_tokens": ("ai.usage.inputTokenDetails.noCacheTokens",),
+    "total_tokens": ("gen_ai.usage.total_tokens", "llm.usage.total_tokens", "llm.token_count.total"),
 }
 """Token counts. Always coalesced, never added: several generations of one count may stand on one span."""
 
@@ -192,6 +201,12 @@ FIRST_TOKEN_EVENTS: frozenset[str] = frozenset(
     }
 )
 """Span events whose time is the time of the first token."""
+
+STREAMING_METHODS: frozenset[str] = frozenset({"ConverseStream", "InvokeModelWithResponseStream"})
+STREAMING_NAMES: frozenset[str] = frozenset(
+    {"bedrock.converse_stream", "bedrock.invoke_model_with_response_stream"}
+)
+"""Values of `rpc.method`, and names of spans, that say that the answer was a stream."""
 
 WORKFLOWS: tuple[str, ...] = (
     "gen_ai.agent.name",
@@ -223,6 +238,7 @@ _CLAUDE_CODE = {
     "ttft_ms": "first_token_ms",
 }
 _LOGFIRE = {"duration": "elapsed_s"}
+_AGENTS = {"input": "input", "output": "output"}
 _LITELLM = {
     f"llm.{provider}.{name}": field
     for provider in (
@@ -249,9 +265,12 @@ SCOPED: dict[str, dict[str, str]] = {
     "litellm": _LITELLM,
     "logfire.anthropic": _LOGFIRE,
     "logfire.openai": _LOGFIRE,
+    "logfire.openai_agents": _AGENTS,
     "pydantic-ai": {"model_name": "request_model", "agent_name": "workflow"},
 }
-"""Scope -> {name: field} of names too common to mean this anywhere else; `usage` is a usage object."""
+"""Scope -> {name: field} of names too common to mean this anywhere else; `usage` is a usage
+object, `input` and `output` are messages.
+"""
 
 MADE_UP_IDS: dict[str, str] = {
     "litellm": r"(chatcmpl-)?[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",

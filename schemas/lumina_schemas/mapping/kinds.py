@@ -118,8 +118,19 @@ ROLLUP_SCOPES: frozenset[str] = frozenset({"gen_ai"})
 
 SPAN_NAMES: dict[tuple[str, str], Kind] = {
     ("litellm", "raw_gen_ai_request"): "llm",
+    ("pydantic-ai", "agent run"): "agent",
+    ("pydantic-ai", "running tool"): "tool",
+    ("pydantic-ai", "running tools"): "chain",
 }
-"""(scope, span name) of calls that no convention names. They count only with a model or a response id."""
+"""(scope, span name) of spans whose kind no attribute names. Calls among them need a model or a response id;
+agents with tokens of their own are candidates.
+"""
+
+NAMED_BY_SPAN: tuple[str, ...] = ("openlit.instrumentation.",)
+"""Starts of scopes whose failed calls say nothing but their span's name, `operation model`."""
+
+NO_CALLS: tuple[str, ...] = ("._prepare_chat_with_tools",)
+"""Ends of names of spans that call themselves calls, and are none (LlamaIndex by OpenInference)."""
 
 CONTINUATIONS: tuple[tuple[str, str], ...] = (("logfire.", "streaming response from "),)
 """(start of the scope, start of the span's name): the end of a stream as a span of its own, beside the span

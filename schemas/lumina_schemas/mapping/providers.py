@@ -22,6 +22,7 @@ PROVIDERS: dict[str, str] = {
     "gemini": "gcp.gemini",
     "google.generative-ai": "gcp.gemini",
     "gcp.gemini": "gcp.gemini",
+    "gcp.vertex.agent": "gcp.gemini",
     "vertex_ai": "gcp.vertex_ai",
     "vertexai": "gcp.vertex_ai",
     "google.vertex": "gcp.vertex_ai",
@@ -92,6 +93,10 @@ MODEL_PREFIXES: dict[str, str] = {
     "gemini": "gcp.gen_ai",
     "grok": "x_ai",
     "command-": "cohere",
+    "embed-english": "cohere",
+    "embed-multilingual": "cohere",
+    "embed-v4": "cohere",
+    "rerank-": "cohere",
     "mistral-": "mistral_ai",
     "deepseek-": "deepseek",
     "anthropic.claude": "aws.bedrock",
@@ -136,6 +141,11 @@ PRICE_LISTS: dict[str, str] = {
     "x_ai": "x-ai",
 }
 """Canonical provider -> its id in genai-prices, where the two differ."""
+
+VENDORS: dict[str, tuple[str, ...]] = {
+    "aws.bedrock": ("anthropic.", "amazon.", "meta.", "cohere.", "mistral.", "deepseek.", "qwen.", "openai."),
+}
+"""Provider -> vendors' prefixes of its model ids, which some instrumentations drop."""
 
 MODEL_SUFFIXES: tuple[str, ...] = (
     r"-\d{3}$",

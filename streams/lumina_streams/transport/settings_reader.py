@@ -74,10 +74,11 @@ class SettingsReader:
             try:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError) as error:
+                if not self._trouble:  # once an outage, not once an attempt
+                    log.warning(
+                        "the settings are not followed for now, those known stay in force", error=repr(error)
+                    )
                 self._trouble = f"{self.topic} cannot be read ({error!r})"
-                log.warning(
-                    "the settings are not followed for now, those known stay in force", why=self._trouble
-                )
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self) -> None:

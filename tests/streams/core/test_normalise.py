@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lumina_schemas.mapping import content, fields, usage
+from lumina_schemas.mapping import content, costs, fields, kinds, retrieval, usage
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
@@ -17,6 +17,7 @@ from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.draft import END_BEFORE_START, draft_of
 from lumina_streams.core.span.lines import encode_line, fit
 from lumina_streams.core.span.normalise import INVALID_IDS, Landing, Normalised, normalise
+from lumina_streams.core.span.traces import settled
 
 PRICES = PriceBook()
 LANDING = Landing("epoch", "otlp", 3, 17)
@@ -46,6 +47,7 @@ def request(*spans: dict[str, Any], resource: dict[str, Any] | None = None) -> E
         one.kind = span.pop("kind", 3)
         one.name = span.pop("name", "chat model")
         one.parent_span_id = span.pop("parent", b"")
+        one.trace_state = span.pop("trace_state", "")
         assert not span
     return made
 
@@ -314,6 +316,9 @@ NAMES = sorted(
     {name for names in (fields.FIELDS | fields.COUNTS).values() for name in names}
     | {*content.INPUTS, *content.OUTPUTS, *usage.USAGE_OBJECTS, *fields.WORKFLOWS, *fields.ROUTES}
     | {content.SYSTEM, content.TOOL_CALLS, *fields.FIRST_TOKEN_S, *fields.FIRST_TOKEN_MIXED}
+    | {*fields.FIRST_TOKEN_MS, *fields.FIRST_TOKEN_AT, *costs.COSTS}
+    | {*retrieval.QUERIES, *retrieval.DOCUMENTS, *content.MODEL_IN}
+    | {name for names in fields.SCOPED.values() for name in names}
     | {
         f"{prefix}{number}.{path}"
         for prefix, _ in content.INDEXED
@@ -339,6 +344,10 @@ TEXTS = st.one_of(
             '[{"type":"tool_result","content":[{"type":"text"}]}]',
             '{"choices":[{"message":{"content":null}}]}', r"{'input_tokens': '\d'}",
             "{'input_tokens': 5, 'cache_read_input_tokens': 10}", '{"input_tokens": -1, "output": 1e300}',
+            '{"id":"msg_1","model":"gpt-4o-mini","usage":{"input_tokens":7},"choices":[{"finish_reason":7}]}',
+            '{"input_tokens": 1' + "0" * 400 + ', "score": 1e400}',
+            '{"documents":[{"score":1' + "0" * 400 + "}]}",
+            "2026-01-01T00:00:00Z", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59",
             "[" * 2000, '{"a":' * 2000, "gpt-4o-mini", "claude-sonnet-4-5", "openai", "\ud7ff\x00\x1f",
         ]
     ),
@@ -361,12 +370,18 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 TIMES = st.one_of(st.integers(0, 2**64 - 1), st.integers(START, START + 10**9))
+SCOPES = sorted(
+    {"", "ai", "pydantic-ai", "com.anthropic.claude_code", "logfire.openai", *fields.SCOPED}
+    | {*usage.EXACT_USAGE_SCOPES, *kinds.ROLLUP_SCOPES, *(scope for scope, _ in kinds.SPAN_NAMES)}
+    | {scope for scope, _ in usage.EXCLUSIVE_INPUT}
+)
 EVENT_NAMES = [
     "exception",
     "x",
     *content.MESSAGE_EVENTS,
     content.OPERATION_DETAILS,
     *fields.FIRST_TOKEN_EVENTS,
+    *retrieval.RESULT_EVENTS,
 ]
 EVENT_KEYS = [*content.INPUTS[:2], "content", "message", "id", "exception.type"]
 EVENTS = st.tuples(
@@ -376,7 +391,7 @@ IDS = st.sampled_from([bytes([n]) * 8 for n in range(6)] + [b"", b"short"])
 SPANS = st.fixed_dictionaries(
     {
         "attributes": st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=8), VALUES, max_size=10),
-        "scope": st.sampled_from(["", "ai", "pydantic-ai", "com.anthropic.claude_code"]),
+        "scope": st.sampled_from(SCOPES),
         "events": st.lists(EVENTS, max_size=2),
         "start": TIMES,
         "end": TIMES,
@@ -385,7 +400,11 @@ SPANS = st.fixed_dictionaries(
         "span_id": IDS,
         "parent": IDS,
         "trace_id": st.sampled_from([b"t" * 16, b"u" * 16, bytes(16)]),
-        "name": st.text(max_size=8),
+        "name": st.text(max_size=8)
+        | st.sampled_from(
+            [*(start for _, start in kinds.CONTINUATIONS), *(name for _, name in kinds.SPAN_NAMES)]
+        ),
+        "trace_state": st.sampled_from(["", "ot=th:8", "ot=th:ffffffffffffff"]) | st.text(max_size=8),
     }
 )
 
@@ -401,18 +420,40 @@ def test_any_message_is_normalised(spans: list[dict[str, Any]], resource: dict[s
     assert len(result.spans) + sum(rejected.spans for rejected in result.rejected) == len(spans)
     assert {rejected.reason for rejected in result.rejected} <= {INVALID_IDS}
     assert equal(result, normalise(made, LANDING, PRICES))
-    priced_ids = [span.response_id for span in result.spans if span.priced and span.response_id]
-    assert len(priced_ids) <= len(spans)
+    calls = [span for span in result.spans if span.kind in kinds.LEAVES]
+    priced = {span.span_id for span in result.spans if span.priced}
+    assert bool(calls) == bool(priced), "of calls at least one is, of anything else none"
+    assert sum(span.cost_usd or 0 for span in result.spans if span.priced) <= sum(
+        span.cost_usd or 0 for span in calls
+    )
+    for span in calls:
+        assert span.priced != bool(span.duplicate_of)
+        assert not span.duplicate_of or span.duplicate_of in priced
     for span in result.spans:
         assert msgspec.json.decode(msgspec.json.encode(span), type=Span) is not None
         counts = (span.input_tokens, span.output_tokens, span.cache_read_tokens, span.cache_write_tokens)
         assert all(count is None or count >= 0 for count in counts)
-        assert span.cost_usd is None or span.cost_usd >= 0
+        assert span.cost_usd is None or 0 <= span.cost_usd < float("inf")
+        assert all(
+            count is None or count >= 0 for count in (span.cache_write_1h_tokens, span.reasoning_tokens)
+        )
+        assert span.sample_rate is None or 0 < span.sample_rate < 1
+        assert span.ttft_ms is None or 0 <= span.ttft_ms < float("inf")
         assert (span.cost_usd is None) == (span.cost_status in (None, "unknown"))
         assert span.duration_ms >= 0
         assert -(2**63) <= span.start_ns < 2**63
         assert span.cost_status != "exact" or not span.cost_reason
         assert not span.priced or span.kind in ("llm", "embedding", "rerank")
+    places = {(span.trace_id, span.span_id) for span in result.spans}
+    whole = settled(result.spans, PRICES)
+    assert len(whole) == len(places)
+    told = {
+        (span.trace_id, span.span_id) for span in result.spans if span.kind in kinds.LEAVES or span.candidate
+    }
+    assert sum(span.priced for span in whole) <= len(told)
+    assert [(span.span_id, span.priced) for span in settled(whole, PRICES)] == [
+        (span.span_id, span.priced) for span in whole
+    ]
 
 
 def equal(left: Normalised, right: Normalised) -> bool:

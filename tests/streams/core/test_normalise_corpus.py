@@ -1,44 +1,15 @@
 """The normaliser over every captured file: in one message, and one span a message in reversed order."""
 
 import pytest
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from corpus.normalised import LANDING, PRICES, normalised, with_logs
 from corpus.single import one_span_each
 from corpus.truth import CORPUS, LOST, check, names
 from lumina_schemas.span import Span
-from lumina_streams.core.content.logs import normalise_logs, with_content
-from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.tokens import Usage
 from lumina_streams.core.span.traces import settled
-
-PRICES = PriceBook()
-LANDING = Landing("epoch", "otlp", 0, 1)
-
-
-def normalised(name: str) -> list[Span]:
-    """All spans of a capture with the content of its logs."""
-    path = CORPUS / f"{name}.otlp.pb"
-    body = path.read_bytes() if path.exists() else b""
-    result = normalise(ExportTraceServiceRequest.FromString(body), LANDING, PRICES)
-    assert not result.rejected
-    return with_logs(name, result.spans)
-
-
-def with_logs(name: str, spans: list[Span]) -> list[Span]:
-    """The spans with the content of the capture's logs."""
-    logs = CORPUS / f"{name}.logs.pb"
-    if not logs.exists():
-        return spans
-    contents = {
-        (content.trace_id, content.span_id): content
-        for content in normalise_logs(ExportLogsServiceRequest.FromString(logs.read_bytes()), LANDING)
-    }
-    return [
-        with_content(span, contents[key]) if (key := (span.trace_id, span.span_id)) in contents else span
-        for span in spans
-    ]
 
 
 def test_everything_lost_was_captured() -> None:

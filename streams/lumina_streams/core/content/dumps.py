@@ -6,12 +6,21 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from lumina_schemas.mapping.content import ANSWER_IN, GENERIC, MODEL_IN, RESPONSE_ID_TEXT, RESPONSE_MODEL_TEXT
+from lumina_schemas.mapping.content import (
+    ANSWER_IN,
+    FINISH_REASON_TEXT,
+    GENERIC,
+    MODEL_IN,
+    RESPONSE_ID_TEXT,
+    RESPONSE_MODEL_TEXT,
+)
 from lumina_schemas.mapping.usage import USAGE_OBJECTS
 from lumina_streams.core.content.finish import finish_reasons
 from lumina_streams.core.content.messages import Messages
 from lumina_streams.core.span.attributes import Reading, name_of
 
+_DUMPS = GENERIC | {*MODEL_IN, *ANSWER_IN}
+_FINISH_REASON = re.compile(FINISH_REASON_TEXT)
 _RESPONSE_ID = re.compile(RESPONSE_ID_TEXT)
 _RESPONSE_MODEL = re.compile(RESPONSE_MODEL_TEXT)
 
@@ -24,8 +33,11 @@ class _Dump(Struct):
     """The part of a dumped request or response that names things; everything else is skipped."""
 
     id: Any = None
+    response_id: Any = None
     model: Any = None
     model_name: Any = None
+    model_version: Any = None
+    usage_metadata: Any = None
     stream: Any = None
     usage: Any = None
     status: Any = None
@@ -50,7 +62,7 @@ NO_DUMP = Dumped()
 
 def dumped_in(reading: Reading, outputs: Messages) -> Dumped:
     """Read the request and answer that stand on the span as JSON; usage found there goes into `reading`."""
-    dumps = {key: value for _, _, key, value in reading.content if key in GENERIC and isinstance(value, str)}
+    dumps = {key: value for _, _, key, value in reading.content if key in _DUMPS and isinstance(value, str)}
     request = model = answer_id = ""
     reasons: tuple[str, ...] = ()
     streaming = False
@@ -64,15 +76,25 @@ def dumped_in(reading: Reading, outputs: Messages) -> Dumped:
         dump = _decoded(text)
         if text is None or dump is None:
             continue
-        if isinstance(dump.id, str):
-            answer_id, model = name_of(dump.id), name_of(dump.model)
+        if isinstance(dump.id, str) or isinstance(dump.response_id, str):
+            answer_id = name_of(dump.id) or name_of(dump.response_id)
+            model = name_of(dump.model) or name_of(dump.model_version)
         else:
-            match = _RESPONSE_ID.search(text)
-            answer_id = match[1] if match is not None else ""
+            ids = _RESPONSE_ID.findall(text)  # a response holds messages with ids of their own
+            answer_id = next((found for found in ids if found.startswith("resp")), ids[0] if ids else "")
             match = _RESPONSE_MODEL.search(text)
-            model = match[1] if match is not None else ""
+            model = name_of(dump.model_version) or (match[1] if match is not None else "")
+            match = _FINISH_REASON.search(text)
+            reasons = finish_reasons(match[1]) if match is not None else ()
+        if isinstance(dump.usage, dict) and isinstance(billed := dump.usage.get("billed_units"), dict):
+            # Cohere: what is billed is less than what was read.
+            reading.fields |= {
+                name: billed[name] for name in ("input_tokens", "output_tokens") if name in billed
+            }
         if isinstance(dump.usage, dict):
             reading.objects.append((len(USAGE_OBJECTS), dump.usage))
+        if isinstance(dump.usage_metadata, dict):
+            reading.objects.append((len(USAGE_OBJECTS), dump.usage_metadata))
         if dump.choices:
             reasons = finish_reasons([choice.finish_reason for choice in dump.choices])
         elif isinstance(dump.status, str):

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lumina_schemas.mapping.content import MESSAGE_EVENTS, OPERATION_DETAILS
+from lumina_schemas.mapping.content import ELIDED, MESSAGE_EVENTS, OPERATION_DETAILS
 from lumina_schemas.mapping.fields import FIRST_TOKEN_EVENTS
 from lumina_schemas.span import SpanEvent
 from lumina_streams.core.content.finish import finish_reason
-from lumina_streams.core.content.messages import Messages, messages_of
+from lumina_streams.core.content.messages import Messages, blocks_in, messages_of
 from lumina_streams.core.span.attributes import Reading, plain, read
 
 MAX_NS = 2**63 - 1
@@ -58,6 +58,35 @@ def happened(events: Iterable[Any], reading: Reading) -> Happened:
     return Happened(tuple(kept), inputs, outputs, first, kind, message)
 
 
+def listed_events(value: Any) -> tuple[Messages, Messages]:
+    """(input, output) out of message events that stand in one attribute as a JSON list; () where it is none.
+
+    The answer is the choice; where there is none, the assistant's message at the end.
+    """
+    try:
+        events = msgspec.json.decode(value) if isinstance(value, str) and value.startswith("[") else None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        return (), ()
+    if not isinstance(events, list):
+        return (), ()
+    inputs: Messages = ()
+    outputs: Messages = ()
+    last: Messages = ()
+    for event in events:
+        name = event.get("event.name") if isinstance(event, dict) else None
+        if name not in MESSAGE_EVENTS:
+            continue
+        side, found = event_messages(name, event)
+        if side == "output":
+            outputs += found
+        else:
+            inputs += found
+            last = found if name == "gen_ai.assistant.message" else ()
+    if last and not outputs:
+        return inputs[: -len(last)], last
+    return inputs, outputs
+
+
 def event_messages(name: str, body: Any) -> tuple[str, Messages]:
     """(side, messages) of an event that is one message; `body`: a log's body or an event's attributes."""
     side, role = MESSAGE_EVENTS[name]
@@ -83,6 +112,8 @@ def event_messages(name: str, body: Any) -> tuple[str, Messages]:
             [{"message": {"role": role} | inner, "finish_reason": body.get("finish_reason")}], role
         )
     fields = {key: body[key] for key in ("role", "content", "tool_calls", "id") if body.get(key) is not None}
-    if not fields:
+    if isinstance(content := fields.get("content"), str) and (content in ELIDED or content.startswith("[{")):
+        fields["content"] = [] if content in ELIDED else blocks_in(content)
+    if not (fields.keys() - {"role"}) or (fields.get("content") == [] and "tool_calls" not in fields):
         return side, ()
     return side, messages_of([{"role": role} | fields], role)

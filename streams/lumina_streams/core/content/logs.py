@@ -12,7 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 
 from lumina_schemas.mapping.content import MESSAGE_EVENTS, OPERATION_DETAILS, SYSTEM
 from lumina_schemas.source import Source
-from lumina_schemas.span import SCHEMA_VERSION, Content, Span
+from lumina_schemas.span import SCHEMA_VERSION, Content, Message, Span
 from lumina_streams.core.content.events import event_messages
 from lumina_streams.core.content.messages import Messages, messages_of, split_system, system_of, tool_calls_of
 from lumina_streams.core.span.attributes import plain, value_of
@@ -31,6 +31,20 @@ class LogContent(Struct, frozen=True):
     system: str = ""
     input_messages: Messages = ()
     output_messages: Messages = ()
+
+    def joined(self, later: "LogContent") -> "LogContent":
+        """With what a later record of the same span adds."""
+        again = later.src <= self.src
+        return (
+            self
+            if again
+            else replace(
+                later,
+                system=self.system or later.system,
+                input_messages=once(self.input_messages + later.input_messages),
+                output_messages=self.output_messages + later.output_messages,
+            )
+        )
 
     def line(self, series_id: str) -> Content:
         """The line for the log of the span's series."""
@@ -90,7 +104,7 @@ def normalise_logs(request: ExportLogsServiceRequest, landing: Landing) -> list[
                 entry.outputs += messages
     contents: list[LogContent] = []
     for (project, trace_id, span_id), entry in found.items():
-        leading, inputs = split_system(entry.inputs)
+        leading, inputs = split_system(once(entry.inputs))
         system = entry.system or leading
         if system or inputs or entry.outputs:
             src = Source(landing.epoch, landing.origin, landing.partition, landing.offset, len(contents))
@@ -110,6 +124,27 @@ def with_content(span: Span, content: LogContent) -> Span:
         tool_calls=span.tool_calls or tool_calls_of(outputs),
         finish_reasons=span.finish_reasons or reasons,
     )
+
+
+def once(messages: Messages) -> Messages:
+    """The messages without results of tools that were given before: some send one in two events."""
+    seen: set[str] = set()
+    kept: list[Message] = []
+    for message in messages:
+        again = {
+            index
+            for index, part in enumerate(message.parts)
+            if part.type == "tool_call_response" and part.id is not None and part.id in seen
+        }
+        seen |= {part.id for part in message.parts if part.type == "tool_call_response" and part.id}
+        if again:
+            message = replace(
+                message, parts=tuple(part for index, part in enumerate(message.parts) if index not in again)
+            )
+            if not message.parts:
+                continue
+        kept.append(message)
+    return tuple(kept)
 
 
 def _event_name(record: Any) -> str:

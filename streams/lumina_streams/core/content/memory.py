@@ -29,6 +29,8 @@ class ContentMemory:
         series = self._series.get(key)
         if series is not None:
             return series
+        if known := self._contents.get(key):
+            content = known[0].joined(content)
         self._forget(key)
         chars = len(content.system) + _chars(content.input_messages) + _chars(content.output_messages)
         self._contents[key] = (content, chars)

@@ -25,6 +25,7 @@ from lumina_streams.core.content.parts import (
     json_text,
     part_of,
     parts_in,
+    plain_result,
 )
 from lumina_streams.core.span.attributes import MAX_DEPTH, Path
 
@@ -122,7 +123,7 @@ def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages
         if isinstance(fields, dict):
             blocks = fields.get("content")
             if isinstance(blocks, str) and blocks.startswith("[{"):
-                fields["content"] = _blocks(blocks)
+                fields["content"] = blocks_in(blocks)
             messages.append(_message(fields, role))
         else:
             messages.extend(messages_of(fields, role))
@@ -157,7 +158,7 @@ def _complete(messages: Messages) -> bool:
                 if part.content is None:
                     return False
             elif kind == "tool_call":
-                if part.name is None or not isinstance(part.arguments, dict):
+                if part.name is None or part.id == "" or not isinstance(part.arguments, dict):
                     return False
                 if depth_of(part.arguments) > MAX_DEPTH:
                     return False
@@ -174,7 +175,9 @@ def _messages_in(value: Any, role: str, depth: int) -> Iterable[Message]:
         if _is_message(value):
             yield _message(value, role)
             return
+        config = value.get("config")
         system = value.get("system") or value.get("instructions")
+        system = system or (config.get("system_instruction") if isinstance(config, dict) else None)
         for key in CONTAINERS:
             inner = value.get(key)
             if (isinstance(inner, list | dict) and inner) or (isinstance(inner, str) and system):
@@ -252,11 +255,12 @@ def _message(item: dict[str, Any], role: str) -> Message:
     if isinstance(content, dict) and isinstance(content.get("parts"), list):  # a Gemini candidate
         return replace(_message(content, role), finish_reason=finish_reason(reason) or None)
     call_id = item.get("tool_call_id")
-    if call_id is None and role == "tool" and isinstance(content, str):
+    plain = content if isinstance(content, str) else plain_result(content)
+    if call_id is None and role == "tool" and isinstance(plain, str):
         call_id = first_of(item, CALL_ID_KEYS)
     parts: tuple[Part, ...]
-    if isinstance(call_id, str) and not isinstance(content, list):
-        parts = (Part("tool_call_response", id=call_id, result=bounded(content)),)
+    if isinstance(call_id, str) and not isinstance(plain, list):
+        parts = (Part("tool_call_response", id=call_id, result=bounded(plain)),)
     else:
         parts = parts_in(content)
     calls = item.get("tool_calls")
@@ -292,13 +296,13 @@ def _listed(node: Any) -> Any:
     return {str(key): _listed(child) for key, child in node.items()}
 
 
-def _blocks(text: str) -> Any:
+def blocks_in(text: str) -> Any:
     """Content blocks written as JSON into one attribute, or the text itself where they are none."""
     try:
         blocks = msgspec.json.decode(text)
     except UNREADABLE:
         return text
-    if isinstance(blocks, list) and all(isinstance(block, dict) and "type" in block for block in blocks):
+    if isinstance(blocks, list) and all(isinstance(block, dict) and part_of(block) for block in blocks):
         return blocks
     return text
 

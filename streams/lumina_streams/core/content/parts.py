@@ -21,6 +21,9 @@ from lumina_streams.core.span.attributes import MAX_DEPTH
 UNREADABLE = (msgspec.MsgspecError, RecursionError, UnicodeError)
 """What decoding a sender's JSON may raise."""
 
+NO_PARTS = frozenset({"cachePoint", "cache_control"})
+"""Keys of blocks that only steer a cache."""
+
 MAX_BLOB_CHARS = 1_000
 """Inline images and audio are cut to a note: nobody reads base64, and it would fill the log."""
 
@@ -38,6 +41,8 @@ def parts_in(content: Any) -> tuple[Part, ...]:
         if isinstance(block, str):
             parts.append(Part("text", block))
         elif isinstance(block, dict):
+            if block.keys() <= NO_PARTS:
+                continue
             part = part_of(block)
             parts.append(part if part is not None else Part("text", json_text(block)))
         elif block is not None:
@@ -63,7 +68,10 @@ def part_of(block: dict[str, Any]) -> Part | None:
     if kind == "tool_call_response":
         result = next((body[key] for key in RESULT_KEYS if body.get(key) is not None), None)
         return Part(
-            kind, id=first_of(body, CALL_ID_KEYS), name=first_of(body, CALL_NAME_KEYS), result=bounded(result)
+            kind,
+            id=first_of(body, CALL_ID_KEYS),
+            name=first_of(body, CALL_NAME_KEYS),
+            result=bounded(plain_result(result)),
         )
     if kind in ("uri", "file", "blob"):
         return Part(kind, content=_reference(body))
@@ -90,6 +98,21 @@ def call_of(body: dict[str, Any]) -> Part:
         name=first_of(body, CALL_NAME_KEYS) or "",
         arguments=bounded(arguments),
     )
+
+
+def plain_result(result: Any) -> Any:
+    """A tool's result without its wrapping: `{"type": "text", "value": ...}` (Vercel), one block of text."""
+    if (
+        isinstance(result, dict)
+        and isinstance(result.get("type"), str)
+        and result.keys() == {"type", "value"}
+    ):
+        return result["value"]
+    if isinstance(result, list) and len(result) == 1 and isinstance(result[0], dict):
+        block = result[0]
+        if isinstance(block.get("text"), str) and block.keys() <= {"type", "text"}:
+            return block["text"]
+    return result
 
 
 def _reference(body: dict[str, Any]) -> str:

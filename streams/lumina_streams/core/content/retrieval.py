@@ -21,6 +21,8 @@ from lumina_streams.core.span.attributes import Reading, name_of
 MAX_DOCUMENTS = 50
 MAX_EXCERPT_CHARS = 500
 MAX_QUERY_CHARS = 2_000
+MAX_SCORE = 1e300
+"""Beyond that it is no score, and may be an integer that no float can hold."""
 
 Documents = tuple[Document, ...]
 
@@ -85,7 +87,9 @@ def _document(item: dict[str, Any]) -> Document:
             float(source[key])
             for source in where
             for key in SCORE_KEYS
-            if isinstance(source.get(key), int | float) and not isinstance(source[key], bool)
+            if isinstance(source.get(key), int | float)
+            and not isinstance(source[key], bool)
+            and abs(source[key]) <= MAX_SCORE
         ),
         None,
     )

@@ -8,7 +8,7 @@ import msgspec
 from lumina_schemas.mapping.content import GENERIC, QUOTED
 from lumina_schemas.mapping.kinds import LEAVES
 from lumina_schemas.span import Kind, Message, Part
-from lumina_streams.core.content.events import Happened
+from lumina_streams.core.content.events import Happened, listed_events
 from lumina_streams.core.content.messages import (
     Messages,
     indexed_messages,
@@ -34,9 +34,13 @@ def content_of(reading: Reading, kind: Kind, what: Happened) -> tuple[str, Messa
     outputs: Messages = ()
     tools: Messages = ()
     rest = False
+    told_in: Messages = ()
+    told_out: Messages = ()
     for side, rank, _, value in reading.content:
         if side == "system":
             system = system_of(value)
+        elif side == "events":
+            told_in, told_out = listed_events(value)
         elif side == "tool_calls":
             tools = messages_of(value, "assistant")
         elif rank:
@@ -45,10 +49,10 @@ def content_of(reading: Reading, kind: Kind, what: Happened) -> tuple[str, Messa
             inputs = messages_of(value, "user")
         else:
             outputs = messages_of(value, "assistant")
-    inputs = inputs or _elsewhere(reading, "input", what.inputs, leaf, rest)
-    outputs = outputs or _elsewhere(reading, "output", what.outputs, kind == "llm", rest)
+    inputs = inputs or _elsewhere(reading, "input", what.inputs or told_in, leaf, rest)
+    outputs = outputs or _elsewhere(reading, "output", what.outputs or told_out, kind == "llm", rest)
     for side, _, key, value in reading.content:
-        taken = inputs if side == "input" else outputs if side == "output" else system or tools
+        taken = {"input": inputs, "output": outputs, "events": told_in or told_out}.get(side, system or tools)
         if not taken and not (kind == "embedding" and side == "output"):
             reading.other[key] = value
     if tools:

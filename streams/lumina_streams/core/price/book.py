@@ -16,7 +16,13 @@ from genai_prices.types import ConditionalPrice, ModelInfo, Provider, StartDateC
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lumina_schemas.mapping.providers import MODEL_SUFFIXES, PRICE_LISTS, ROUTED_PREFIXES, SELF_HOSTED
+from lumina_schemas.mapping.providers import (
+    MODEL_SUFFIXES,
+    PRICE_LISTS,
+    ROUTED_PREFIXES,
+    SELF_HOSTED,
+    VENDORS,
+)
 from lumina_schemas.span import CostStatus
 from lumina_streams.core.price.overrides import BATCH, STANDARD_TIERS, Override, ordered
 from lumina_streams.core.price.rates import Tariff, compile_tariff
@@ -105,7 +111,7 @@ class PriceBook:
         """Whether a cost that the sender reports is taken in place of ours."""
         self.estimate_tokens = estimate_tokens
         """Whether calls that report no tokens may be priced by their text."""
-        self._listings: dict[tuple[str, str, str, str, str], Listing] = {}
+        self._listings: dict[tuple[str, str, str, str, str, str], Listing] = {}
         self.override(overrides)
 
     def override(self, overrides: Iterable[Override]) -> None:
@@ -178,20 +184,15 @@ class PriceBook:
         project: str = "",
     ) -> Listing:
         """What is known of this model; looked up once per name."""
-        key = (
-            provider,
-            request_model,
-            response_model,
-            tier,
-            # Only where prices may differ by it: else each project would be looked up anew.
-            f"{project if project in self._projects else ''}/{guessed}" if self.overrides else "",
-        )
+        # Only where a price of the user's own names one: else each project would be looked up anew.
+        here = project if project in self._projects else ""
+        key = (provider, request_model, response_model, tier, guessed, here)
         listing = self._listings.get(key)
         if listing is None:
             if len(self._listings) >= MAX_REMEMBERED:
                 self._listings.clear()
             own = self._own(provider or guessed, request_model, response_model, tier, project)
-            listing = self._look_up(provider, request_model, response_model, tier)
+            listing = self._look_up(provider, request_model, response_model, tier, guessed)
             if own:
                 listing = replace(listing, own=own)
             self._listings[key] = listing
@@ -209,13 +210,15 @@ class PriceBook:
                 found.append(Own(one.start_ns, one.end_ns, tariff, estimate, one.version))
         return tuple(found)
 
-    def _look_up(self, provider: str, request_model: str, response_model: str, tier: str) -> Listing:
+    def _look_up(
+        self, provider: str, request_model: str, response_model: str, tier: str, guessed: str
+    ) -> Listing:
         models = [model.lower() for model in (response_model, request_model) if model]
         if not models:
             return Listing(missing="no model reported")
         if provider in SELF_HOSTED:
             return Listing(missing=f"no list price for self-hosted {provider}/{models[-1]}")
-        for list_id, name, estimate in _attempts(provider, models):
+        for list_id, name, estimate in _attempts(provider, models, guessed):
             try:
                 _, model = self._prices.find_provider_model(name, None, list_id, None)
             except LookupError:
@@ -230,7 +233,7 @@ class PriceBook:
         return next((p for p in self._prices.providers if any(model is other for other in p.models)), None)
 
 
-def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, str, str]]:
+def _attempts(provider: str, models: list[str], guessed: str = "") -> Iterator[tuple[str | None, str, str]]:
     """(price list or any, model name, why only an estimate) to try, the surest first."""
     list_id = PRICE_LISTS.get(provider, provider) or None
     bare = _routed(models)
@@ -242,11 +245,17 @@ def _attempts(provider: str, models: list[str]) -> Iterator[tuple[str | None, st
     for routed, rest in bare:
         if routed and routed != provider:
             yield PRICE_LISTS.get(routed, routed), rest, ""
+    for model in models:
+        for vendor in VENDORS.get(provider, ()):
+            yield list_id, vendor + model, ""
     if list_id is not None:
         for model in [*models, *(rest for _, rest in bare)]:
             for shorter in _without_suffixes(model):
                 yield list_id, shorter, f"{model} priced as {shorter}"
     said = f"not in the price list of {provider}" if provider else "provider not reported"
+    if guessed and not provider:
+        for model in models:
+            yield PRICE_LISTS.get(guessed, guessed), model, f"{said}; priced as {guessed}/{model}"
     for model in [*models, *(rest for _, rest in bare)]:
         yield None, model, said
 

@@ -129,9 +129,11 @@ def _is_told(hot: Hot, call: Call) -> bool:
     with tokens, its scope the calls below it. What comes later cannot undo what was counted: the views can.
     """
     scope = zlib.crc32(call.scope.encode("utf-8", "surrogatepass"))
-    if call.candidate:
-        return scope in hot.telling
+    if call.candidate and scope in hot.telling:
+        return True
     hot.scope = call.scope[:SCOPE_CHARS]
+    if call.candidate:
+        return False
     if scope not in hot.telling:
         hot.telling = [*hot.telling, scope][-SCOPES:]
     if not call.response_id:

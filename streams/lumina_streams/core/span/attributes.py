@@ -125,6 +125,8 @@ def value_of(value: Any, depth: int = 0) -> Any:
 
 def name_of(value: Any, limit: int = MAX_NAME_CHARS) -> str:
     """A name from whatever was sent; JSON-quoted names lose their quotes."""
+    if type(value) is str and len(value) <= limit and value[:1] != '"':
+        return value
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -158,6 +160,7 @@ def _known() -> dict[str, Slot]:
     declare(KEPT, "reported_cost_usd", costs.COSTS)
     declare(CONTENT, "input", content.INPUTS)
     declare(CONTENT, "output", content.OUTPUTS)
+    declare(CONTENT, "events", content.EVENT_LISTS)
     declare(CONTENT, "system", (content.SYSTEM,))
     declare(CONTENT, "tool_calls", (content.TOOL_CALLS,))
     declare(OBJECT, "usage", usage.USAGE_OBJECTS)

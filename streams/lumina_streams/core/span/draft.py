@@ -7,15 +7,18 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lumina_schemas.mapping.fields import MADE_UP_IDS, SCOPED
+from lumina_schemas.mapping.fields import MADE_UP_IDS, SCOPED, STREAMING_METHODS, STREAMING_NAMES
 from lumina_schemas.mapping.kinds import (
     CANDIDATES,
     CONTINUATIONS,
     DEFAULT_OPERATIONS,
     KIND_TABLES,
     LEAVES,
+    NAMED_BY_SPAN,
     NAMED_KINDS,
+    NO_CALLS,
     OPERATION_ALIASES,
+    OPERATIONS,
     ROLLUP_SCOPES,
     SPAN_NAMES,
 )
@@ -30,7 +33,7 @@ from lumina_streams.core.content.messages import Messages
 from lumina_streams.core.content.retrieval import retrieved
 from lumina_streams.core.content.sources import content_of
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, Reading, name_of, read
-from lumina_streams.core.span.provider import provider_of
+from lumina_streams.core.span.provider import provider_of, unrouted
 from lumina_streams.core.span.reported import reported_cost
 from lumina_streams.core.span.sampling import share, share_of
 from lumina_streams.core.span.tokens import NOTHING, Usage, usage_of
@@ -126,6 +129,10 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         _scoped(reading, SCOPED[scope])
     what = events.happened(span.events, reading) if span.events else events.NOTHING
     found = reading.fields
+    if scope.startswith(NAMED_BY_SPAN) and "operation" not in found and span.status.code == 2:
+        operation, _, model = span.name.partition(" ")
+        if operation in OPERATIONS and model and "request_model" not in found:
+            found |= {"operation": operation, "request_model": model}
     get = found.get
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
     if end < start:
@@ -135,6 +142,8 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
     code = span.status.code
     error = _error(span, code, found, what)
     kind, open_kind = _kind(found, scope, name)
+    if kind in LEAVES and name.endswith(NO_CALLS):
+        kind = "chain"
     if kind == "span" and any(event.name in RESULT_EVENTS for event in what.events):
         kind = "retrieval"
     leaf = kind in LEAVES
@@ -170,14 +179,25 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
     elif error is not None:
         response = ""  # some write the requested model here, whatever came back
     request = request or either
+    routed = "/" in request or "/" in response
+    if routed:
+        asked = request or response
+        routed = bool(provider) and unrouted(asked, provider) != asked
+        request, response = unrouted(request, provider), unrouted(response, provider)
     reasons = finish_reasons(found["finish_reasons"]) if "finish_reasons" in found else ()
     if len(dumped.reasons) > len(reasons):
         reasons = dumped.reasons
     if not reasons and outputs:
         reasons = tuple(message.finish_reason for message in outputs if message.finish_reason)
+    if kind == "llm" and "embed" in (request or response).lower():
+        kind = "embedding"  # whatever the API's operation is called (Bedrock's InvokeModel)
     operation = name_of(found.get("operation")).lower()
     event_ns = what.first_token_ns
-    first = _first_token_ms(found, event_ns, start) if event_ns is not None or FIRST & found.keys() else None
+    first = (
+        _first_token_ms(found, event_ns, start)
+        if event_ns is not None or not FIRST.isdisjoint(found)
+        else None
+    )
     streaming = _flag(found.get("streaming"))
     if streaming is None and (
         what.first_token_ns is not None
@@ -186,7 +206,9 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         or "first_token_ms" in found
         or "first_token_at" in found
         or continues
-        or "doStream" in name_of(found.get("vercel_operation"))
+        or name in STREAMING_NAMES
+        or ("route" in found and name_of(found["route"]) in STREAMING_METHODS)
+        or ("vercel_operation" in found and "doStream" in name_of(found["vercel_operation"]))
     ):
         streaming = True
     parent, number = span.parent_span_id, span.kind
@@ -209,7 +231,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         kind=kind,
         operation=OPERATION_ALIASES.get(operation, operation) or DEFAULT_OPERATIONS.get(kind, ""),
         provider=provider,
-        provider_named=bool(named),
+        provider_named=bool(named) or routed,
         request_model=request,
         response_model=response,
         response_id=response_id or dumped.response_id,
@@ -251,6 +273,8 @@ def _scoped(reading: Reading, names: dict[str, str]) -> None:
     for name, field in names.items():
         if name in reading.other and field == "usage":
             reading.objects.append((len(USAGE_OBJECTS), reading.other[name]))
+        elif name in reading.other and field in ("input", "output"):
+            reading.content.append((field, 1, name, reading.other.pop(name)))
         elif name in reading.other and field not in reading.fields:
             reading.fields[field] = reading.other.pop(name)
 
@@ -268,12 +292,14 @@ def _kind(found: dict[str, Any], scope: str, name: str) -> tuple[Kind, bool]:
                 kind = table.get(value)
             if kind is not None:
                 return kind, kind not in LEAVES and (field, value) in CANDIDATES
+    named = SPAN_NAMES.get((scope, name))
+    if named is not None and named not in LEAVES:
+        return named, named == "agent"
     if ("request_model" in found or "response_model" in found) and (
         "provider" in found or "input_tokens" in found or "output_tokens" in found
     ):
         low = name.lower()
         return next((kind for word, kind in NAMED_KINDS if word in low), "llm"), False
-    named = SPAN_NAMES.get((scope, name))
     if named is not None and ("response_model" in found or "response_id" in found):
         return named, False
     return "span", False

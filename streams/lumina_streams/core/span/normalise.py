@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SAMPLE_RATE, SERVICE
 from lumina_schemas.mapping.kinds import CONTINUATIONS
-from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES
+from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
@@ -38,6 +38,7 @@ INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, SAMPLE_RATE, *ENVIRONMENTS})
+_NATIVE_SCOPES = EXACT_USAGE_SCOPES | TRANSPORT_SCOPES
 _CONTINUED = tuple({scope for scope, _ in CONTINUATIONS})
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 _series: dict[tuple[str, str, str], str] = {}
@@ -175,7 +176,7 @@ def _may_share(telling: list[Draft]) -> bool:
     if len(set(named)) < len(named):
         return True
     unnamed = [draft for draft in telling if not draft.response_id]
-    return any(draft.continues or draft.context.scope in EXACT_USAGE_SCOPES for draft in unnamed)
+    return any(draft.continues or draft.context.scope in _NATIVE_SCOPES for draft in unnamed)
 
 
 def _sighting(draft: Draft) -> Sighting:

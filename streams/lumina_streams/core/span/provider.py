@@ -40,3 +40,10 @@ def provider_of(named: str, host: str, model: str) -> str:
         if low.startswith(start):
             return provider
     return ""
+
+
+def unrouted(model: str, provider: str) -> str:
+    """A model's own name, without a router's prefix that only says the provider once more."""
+    prefix, slash, rest = model.partition("/")
+    routed = ROUTED_PREFIXES.get(prefix.lower()) if slash else None
+    return rest if routed is not None and routed in ("", provider) and rest else model

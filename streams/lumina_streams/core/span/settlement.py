@@ -12,10 +12,16 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from lumina_schemas.mapping.kinds import CONTAINERS, LEAVES
-from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES
+from lumina_schemas.mapping.usage import EXACT_USAGE_SCOPES, TRANSPORT_SCOPES
 
 MAX_STEPS = 64
 """Spans between a call and the call around it, at most: parents may form a ring."""
+
+MOST_INSIDE = 256
+MOST_COMPARED = 8
+"""Spans that one is compared with, at most, among many that could be one call with it: a message full of
+equal spans must not take for ever.
+"""
 
 SKEW_NS = 5_000_000_000
 """Two scopes that name one response id tell of one call if their spans are not further apart. The same id
@@ -59,7 +65,7 @@ def settle(spans: Sequence[Sighting]) -> list[int]:
     """
     calls = sorted(
         (index for index, span in enumerate(spans) if span.kind in LEAVES),
-        key=lambda index: (spans[index].end_ns, -spans[index].start_ns, spans[index].span_id),
+        key=lambda index: (spans[index].end_ns, -spans[index].start_ns, _identity(spans[index])),
     )
     found = [NO_CALL] * len(spans)
     for index in calls:
@@ -79,7 +85,7 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
     for same in _same_answer(spans, calls):
         groups.join(same)
     _join_continued(spans, calls, groups)
-    _join_failed(spans, calls, groups)
+    _join_inside(spans, calls, groups)
     wrappers: dict[int, int] = {}
     inside: dict[int, list[int]] = defaultdict(list)
     for index in calls:
@@ -87,7 +93,14 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
         if around is not None:
             inside[around].append(index)
     place = {index: at for at, index in enumerate(calls)}
-    for around, inner in sorted(inside.items(), key=lambda entry: place[entry[0]]):
+    above = {index: around for around, inner in inside.items() for index in inner}
+    # The innermost first, by their parents: clocks are coarse, and differ between processes.
+    for around, inner in sorted(
+        inside.items(), key=lambda entry: (-_depth(entry[0], above), place[entry[0]])
+    ):
+        if any(index in wrappers for index in inner):
+            wrappers[around] = inner[0]
+            continue
         roots = {groups.of(index) for index in inner}
         # Attempts that failed without usage are calls of their own; they make no wrapper of what holds them.
         told = {groups.of(index) for index in inner if spans[index].counts or not spans[index].failed}
@@ -102,6 +115,18 @@ def _merge(spans: Sequence[Sighting], calls: list[int], by_id: Places, found: li
             found[index] = call
     for around, inner_index in wrappers.items():
         found[around] = found[inner_index]
+    for around in wrappers:
+        if found[found[around]] != found[around]:  # a ring of wrappers
+            found[around] = around
+
+
+def _depth(index: int, above: dict[int, int]) -> int:
+    """How many calls are around a call."""
+    for depth in range(MAX_STEPS):
+        if index not in above:
+            return depth
+        index = above[index]
+    return MAX_STEPS
 
 
 def _same_answer(spans: Sequence[Sighting], calls: list[int]) -> Iterable[list[int]]:
@@ -114,21 +139,33 @@ def _same_answer(spans: Sequence[Sighting], calls: list[int]) -> Iterable[list[i
         if span.response_id:
             named[span.project, span.kind, span.response_id].append(index)
     for same in named.values():
-        clusters: list[list[int]] = []
-        for index in sorted(same, key=lambda index: (spans[index].start_ns, spans[index].span_id)):
-            home = next(
-                (
-                    cluster
-                    for cluster in clusters
-                    if all(_may_be_one(spans[index], spans[other]) for other in cluster)
-                ),
-                None,
-            )
-            if home is None:
-                clusters.append([index])
-            else:
-                home.append(index)
-        yield from (cluster for cluster in clusters if len(cluster) > 1)
+        if len(same) > 1:
+            yield from (cluster for cluster in _clusters(spans, same) if len(cluster) > 1)
+
+
+def _clusters(spans: Sequence[Sighting], same: list[int]) -> list[list[int]]:
+    """Spans that name one response, each with those that it can be one call with."""
+    clusters: list[list[int]] = []
+    late: list[int] = []  # clusters whose first span ended lately: test servers give one id to all calls
+    of_trace: dict[str, list[int]] = defaultdict(list)
+    for index in sorted(same, key=lambda index: (spans[index].start_ns, _identity(spans[index]))):
+        span = spans[index]
+        late = [number for number in late if span.start_ns <= spans[clusters[number][0]].end_ns + SKEW_NS]
+        near = sorted({*late[-MOST_COMPARED:], *of_trace[span.trace_id][-MOST_COMPARED:]})
+        home = next((n for n in near if _may_join(spans, span, clusters[n])), None)
+        if home is None:
+            late.append(len(clusters))
+            of_trace[span.trace_id].append(len(clusters))
+            clusters.append([index])
+        else:
+            clusters[home].append(index)
+    return clusters
+
+
+def _may_join(spans: Sequence[Sighting], span: Sighting, cluster: list[int]) -> bool:
+    """Whether a span can be one call with all of a cluster; of a long one its first and last are asked."""
+    asked = (cluster[0], *cluster[-MOST_COMPARED:])
+    return all(_may_be_one(span, spans[other]) for other in asked)
 
 
 def _may_be_one(one: Sighting, other: Sighting) -> bool:
@@ -143,55 +180,66 @@ def _join_continued(spans: Sequence[Sighting], calls: list[int], groups: "_Group
     ends = [index for index in calls if spans[index].continues]
     if not ends:
         return
-    begun = [index for index in calls if spans[index].asked and not spans[index].continues]
+    begun: dict[str, list[int]] = defaultdict(list)
+    for index in calls:
+        if spans[index].asked and not spans[index].continues:
+            begun[spans[index].asked].append(index)
     taken: set[int] = set()
-    for end in sorted(ends, key=lambda index: (spans[index].end_ns, spans[index].span_id)):
+    for end in sorted(ends, key=lambda index: (spans[index].end_ns, _identity(spans[index]))):
         late = spans[end]
         fitting = [
             index
-            for index in begun
+            for index in begun[late.asked][-MOST_INSIDE:]
             if index not in taken
             and not spans[index].counts
-            and spans[index].asked == late.asked
             and (spans[index].project, spans[index].service, spans[index].scope)
             == (late.project, late.service, late.scope)
             and spans[index].request_model == late.request_model
             and spans[index].end_ns <= late.end_ns
         ]
         if fitting:
-            nearest = max(fitting, key=lambda index: (spans[index].end_ns, spans[index].span_id))
+            nearest = max(fitting, key=lambda index: (spans[index].end_ns, _identity(spans[index])))
             taken.add(nearest)
             groups.join((nearest, end))
 
 
-def _join_failed(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
-    """Join failed calls, which have no response id: the client's own span lies inside the other in time."""
-    natives = [index for index in calls if _is_unnamed(spans[index]) and _is_exact(spans[index])]
+def _join_inside(spans: Sequence[Sighting], calls: list[int], groups: "_Groups") -> None:
+    """Join clients' own spans that name no response with the span that they lie in, in time: those of failed
+    calls, which have no id, and those of clients that never tell one.
+    """
+    natives = [index for index in calls if _is_native(spans[index])]
     if not natives:
         return
-    others = [index for index in calls if _is_unnamed(spans[index]) and not _is_exact(spans[index])]
+    others: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for index in calls:
+        if not _is_native(spans[index]) and spans[index].scope not in EXACT_USAGE_SCOPES:
+            others[_asked_of(spans[index])].append(index)
     for index in natives:
         native = spans[index]
         around = [
             other
-            for other in others
+            for other in others[_asked_of(native)][-MOST_INSIDE:]
             if spans[other].start_ns <= native.start_ns
             and native.end_ns <= spans[other].end_ns
-            and spans[other].request_model == native.request_model
-            and (spans[other].project, spans[other].service) == (native.project, native.service)
+            and (native.scope in TRANSPORT_SCOPES or _is_unnamed(spans[other]))
         ]
         if around:
-            nearest = max(around, key=lambda other: (spans[other].start_ns, spans[other].span_id))
-            others.remove(nearest)
+            nearest = max(around, key=lambda other: (spans[other].start_ns, _identity(spans[other])))
+            others[_asked_of(native)].remove(nearest)
             groups.join((index, nearest))
+
+
+def _asked_of(span: Sighting) -> tuple[str, str, str]:
+    return span.project, span.service, span.request_model
+
+
+def _is_native(span: Sighting) -> bool:
+    """Whether a span is a client's own, of which nothing tells the call but its time."""
+    return span.scope in TRANSPORT_SCOPES or (span.scope in EXACT_USAGE_SCOPES and _is_unnamed(span))
 
 
 def _is_unnamed(span: Sighting) -> bool:
     return not span.response_id and not span.counts
-
-
-def _is_exact(span: Sighting) -> bool:
-    return span.scope in EXACT_USAGE_SCOPES
 
 
 def _around(spans: Sequence[Sighting], index: int, by_id: Places) -> int | None:
@@ -214,29 +262,32 @@ def _decide(
     by_id: Places,
     found: list[int],
 ) -> None:
-    """A candidate with no call below it is a call."""
+    """A candidate with no call and no other candidate below it is a call."""
     covered: set[int] = set()
+    counted: set[int] = set()
 
     def cover(index: int) -> None:
-        step: int | None = index
-        while step is not None:
+        step = index
+        while True:
             span = spans[step]
-            parent = span.parent_span_id
-            step = by_id.get((span.project, span.trace_id, parent)) if parent else None
-            if step in covered:
+            above = by_id.get((span.project, span.trace_id, span.parent_span_id))
+            if above is None or above == index or above in covered:
                 return
-            if step is not None:
-                covered.add(step)
+            covered.add(above)
+            counted.discard(above)
+            step = above
 
     for index in calls:
         cover(index)
-    for index in sorted(candidates, key=lambda index: (-spans[index].start_ns, spans[index].span_id)):
+    for index in sorted(candidates, key=lambda index: _identity(spans[index])):
         if index not in covered:
-            found[index] = index
+            counted.add(index)
             cover(index)
+    for index in counted:
+        found[index] = index
 
 
-def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, str]:
+def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, tuple[str, str, str]]:
     """The more it tells, the better; among equals the inner one, then any one for good."""
     return (
         span.counts > 0,
@@ -244,8 +295,13 @@ def _informed(span: Sighting) -> tuple[bool, bool, int, int, int, str]:
         span.counts,
         span.messages,
         span.start_ns,
-        span.span_id,
+        _identity(span),
     )
+
+
+def _identity(span: Sighting) -> tuple[str, str, str]:
+    """What no two spans share: it decides among equals."""
+    return span.span_id, span.trace_id, span.project
 
 
 class _Groups:

@@ -2,7 +2,8 @@
 
 Instrumentations differ: OpenAI and Gemini report inputs that include cached tokens, Anthropic and Bedrock
 inputs that leave them out, and their instrumentations translate or do not. Cached tokens above the input
-prove the second; else the table of scopes tells (`lumina_schemas.mapping.usage`).
+prove the second; else the table of scopes tells (`lumina_schemas.mapping.usage`). Gemini counts reasoning
+beside the output: the total proves it.
 """
 
 import ast
@@ -12,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lumina_schemas.mapping.usage import EXCLUSIVE_INPUT, USAGE_KEYS
+from lumina_schemas.mapping.usage import EXCLUSIVE_INPUT, EXCLUSIVE_OUTPUT, USAGE_KEYS
 from lumina_streams.core.span.attributes import Reading
 
 MAX_TOKENS = 10**12
@@ -55,6 +56,9 @@ class Usage(Struct, frozen=True, gc=False):
 
 NOTHING = Usage()
 
+_PATHS = {field: tuple(tuple(path.split(".")) for path in paths) for field, paths in USAGE_KEYS.items()}
+"""Paths inside usage objects, in steps."""
+
 
 def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
     """Usage of the span whose attributes are `reading`, sent by instrumentation `scope` about `provider`."""
@@ -66,6 +70,8 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
     write_5m = count(found["cache_write_5m_tokens"]) if "cache_write_5m_tokens" in found else None
     write_1h = count(found["cache_write_1h_tokens"]) if "cache_write_1h_tokens" in found else None
     reasoning = count(found["reasoning_tokens"]) if "reasoning_tokens" in found else None
+    uncached = count(found["uncached_tokens"]) if "uncached_tokens" in found else None
+    total = count(found["total_tokens"]) if "total_tokens" in found else None
     if reading.objects:
         counts = _counts_in_objects(reading)
         given = counts.get("input_tokens") if given is None else given
@@ -75,17 +81,40 @@ def usage_of(reading: Reading, scope: str, provider: str) -> Usage:
         write_5m = counts.get("cache_write_5m_tokens") if write_5m is None else write_5m
         write_1h = counts.get("cache_write_1h_tokens") if write_1h is None else write_1h
         reasoning = counts.get("reasoning_tokens") if reasoning is None else reasoning
-    if write is None and (write_5m is not None or write_1h is not None):
-        write = (write_5m or 0) + (write_1h or 0)
+        total = counts.get("total_tokens") if total is None else total
+    if not write and (write_5m is not None or write_1h is not None):
+        write = (write_5m or 0) + (write_1h or 0)  # some send 0 beside the split
     if given is None and output is None:
         return NOTHING
+    apart = count(found["reasoning_apart_tokens"]) if "reasoning_apart_tokens" in found else None
+    reasoning = apart if reasoning is None else reasoning
     cached = (read or 0) + (write or 0)
-    if cached and given is not None and (cached > given or leaves_cached_out(scope, provider)):
+    beside = (output or 0) + (reasoning or 0)
+    if uncached is not None and given in (uncached, uncached + cached):
+        given = uncached + cached
+    elif (
+        cached
+        and given is not None
+        and (
+            cached > given
+            or leaves_cached_out(scope, provider)
+            or (total is not None and total in (given + cached + (output or 0), given + cached + beside))
+        )
+    ):
         given += cached
     elif cached and given is None:
         given = cached
-    if reasoning and output is not None and reasoning > output:
-        output += reasoning  # a raw count that leaves reasoning out
+    if reasoning is None and total is not None and provider.startswith("gcp."):
+        thoughts = total - (given or 0) - (output or 0)  # nothing else is left in Google's total
+        if given is not None and output is not None and thoughts > 0:
+            reasoning, beside = thoughts, output + thoughts
+    if reasoning and output is not None:
+        left_out = (
+            apart is not None
+            or scope in EXCLUSIVE_OUTPUT
+            or (total is not None and total == (given or 0) + beside)
+        )
+        output += reasoning if left_out or reasoning > output else 0
     if write_1h is not None and write_1h > (write or 0):
         write_1h = write
     return Usage(given, output, read, write, write_1h, reasoning)
@@ -119,9 +148,9 @@ def _counts_in_objects(reading: Reading) -> dict[str, int]:
         parsed = _object(value)
         if parsed is None:
             continue
-        for field, paths in USAGE_KEYS.items():
-            if field in counts:
-                continue
+        for field, paths in _PATHS.items():
+            if field in counts or count(reading.fields.get(field)) is not None:
+                continue  # what an attribute says is not looked for
             for path in paths:
                 number = count(_at(parsed, path))
                 if number is not None:
@@ -147,10 +176,12 @@ def _object(value: Any) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _at(tree: dict[str, Any], path: str) -> Any:
-    """Value at a dotted path, or None."""
-    node: Any = tree
-    for step in path.split("."):
+def _at(tree: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """Value at a path, or None."""
+    node: Any = tree.get(path[0])
+    if node is None:
+        return None
+    for step in path[1:]:
         if not isinstance(node, dict):
             return None
         node = node.get(step)
