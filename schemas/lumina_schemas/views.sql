@@ -1,7 +1,7 @@
 -- The views: every statement that Lumina sends to DuckDB, in one place.
 --
 -- Sections start with `-- part: <name>`; `lumina_schemas.views` loads them. Parts named `condition.*`,
--- `group.*`, `order.*` and `measures` are pieces that statements take in at {marks}; values always come
+-- `group.*`, `order.*`, `measures` and `told` are pieces that statements take in at {marks}; values always come
 -- as $parameters. Column names are the field names of the records.
 
 -- part: schema
@@ -486,6 +486,49 @@ SELECT {groups} (start_ns // $step_ns) * $step_ns AS start_ns, {measures} FROM c
 WHERE {where} AND {top}
 GROUP BY ALL
 ORDER BY start_ns
+
+-- part: told
+(coalesce(input_messages, '[]') <> '[]' OR coalesce(output_messages, '[]') <> '[]')
+
+-- part: series
+-- Series with calls, the lately used first. Whether prompts and answers come is told by the latest calls
+-- alone: by their own span, by a further span of the call, or by log records of either. Texts are read for
+-- these few rows, never for all.
+WITH page AS (
+    SELECT
+        project, service, endpoint, series_id,
+        scaled(sum(weight(sample_rate))) AS calls,
+        scaled(sum(weight(sample_rate)) FILTER (cost_usd IS NOT NULL)) AS priced_calls,
+        max(start_ns) AS last_call_ns,
+        arg_max(scope, (start_ns, span_id)) AS scope,
+        arg_max(rowid, (start_ns, span_id), $latest) AS latest
+    FROM spans
+    WHERE priced AND {where}
+    GROUP BY project, service, endpoint, series_id
+    ORDER BY last_call_ns DESC, project, service, endpoint
+    LIMIT $limit
+),
+latest AS (
+    SELECT series_id, spans.project, spans.trace_id, spans.span_id, {told} AS told
+    FROM (SELECT unnest(latest) AS row FROM page) AS chosen JOIN spans ON spans.rowid = chosen.row
+),
+others AS (
+    SELECT latest.series_id, spans.project, spans.trace_id, spans.span_id, {told} AS told
+    FROM latest JOIN spans ON spans.duplicate_of = latest.span_id AND spans.project = latest.project
+    WHERE spans.duplicate_of <> ''
+),
+telling AS (
+    SELECT DISTINCT series_id FROM (FROM latest UNION ALL FROM others) AS seen
+    WHERE told OR (project, trace_id, span_id) IN (
+        SELECT (project, trace_id, span_id) FROM contents
+        WHERE span_id IN (SELECT span_id FROM latest UNION ALL SELECT span_id FROM others) AND {told}
+    )
+)
+SELECT
+    project, service, endpoint, series_id, calls, priced_calls, last_call_ns, scope,
+    series_id IN (SELECT series_id FROM telling) AS captured
+FROM page
+ORDER BY last_call_ns DESC, project, service, endpoint
 
 -- part: alerts
 SELECT id, opened_ns, record FROM alerts

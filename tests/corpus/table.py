@@ -3,15 +3,16 @@
 `python -m corpus.table` writes the page anew; a test holds the page against the captures.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from corpus.lost import lost_in
+from corpus.lost import NO_CONTENT, lost_in
 from corpus.normalised import PRICES, normalised
 from corpus.truth import names, said, truth_of
-from lumina_schemas.mapping.instrumentations import content_setting
+from lumina_schemas.mapping.instrumentations import ANY_SETTING, content_setting
 from lumina_schemas.reference import table, with_table
 from lumina_schemas.span import Span
 from lumina_streams.core.span.traces import settled
@@ -65,6 +66,12 @@ FACTS: tuple[Fact, ...] = (
         lambda span, call: span.response_id == call["response_id"],
     ),
     ("reason", lambda call: call.get("finish_reasons"), lambda span, _: bool(span.finish_reasons)),
+    (
+        "session",
+        lambda call: call.get("session_id"),
+        lambda span, call: span.session_id == call["session_id"],
+    ),
+    ("user", lambda call: call.get("user_id"), lambda span, call: span.user_id == call["user_id"]),
 )
 """(column, whether a true call has it, whether the span tells it)."""
 
@@ -72,29 +79,32 @@ FACTS: tuple[Fact, ...] = (
 def rows() -> list[tuple[str, ...]]:
     """One row an instrumentation: what it told of what there was."""
     told: dict[str, dict[str, list[bool]]] = defaultdict(lambda: defaultdict(list))
-    versions: dict[str, str] = {}
-    scopes: dict[str, str] = {}
+    versions: dict[str, dict[str, str]] = defaultdict(dict)
+    scopes: dict[str, Counter[str]] = defaultdict(Counter)
     for name in names():
         group = name.partition("-")[0]
         truth = truth_of(name)
-        versions[group] = _versions(group, truth.get("versions", {}))
-        calls = truth["calls"]
-        only = lost_in(name).get("only")
+        versions[group] |= truth.get("versions", {})
+        whose = {key: truth.get(key) for key in ("session_id", "user_id")}
+        calls = [whose | call for call in truth["calls"]]
+        lost = lost_in(name)
+        off = any(part in name for part in OFF) or NO_CONTENT.items() <= lost.items()
+        only = lost.get("only")
         calls = [calls[index] for index in only] if only is not None else calls
-        spans = [span for span in settled(normalised(name), PRICES) if span.priced]
-        spans.sort(key=lambda span: span.start_ns)
+        spans = settled(normalised(name), PRICES)
+        scopes[group].update(span.scope for span in spans if span.priced or span.duplicate_of)
+        spans = sorted((span for span in spans if span.priced), key=lambda span: span.start_ns)
         told[group]["captures"].append(True)
         for span, call in zip(spans, calls, strict=False):
-            scopes.setdefault(group, span.scope)
             for column, has, tells in FACTS:
-                if has(call) and not (column == "content" and any(off in name for off in OFF)):
+                if has(call) and not (column == "content" and off):
                     told[group][column].append(tells(span, call))
     return [
         (
             f"`{group}`",
-            versions[group],
+            _versions(group, versions[group], scopes[group]),
             *(_share(told[group][column]) for column, _, _ in FACTS),
-            content_setting(scopes.get(group, "")),
+            _settings(scopes[group]),
         )
         for group in sorted(told)
     ]
@@ -107,15 +117,29 @@ def _share(told: list[bool]) -> str:
     return "yes" if all(told) else "partly" if any(told) else "no"
 
 
-def _versions(group: str, versions: dict[str, str]) -> str:
-    """The packages of a capture that its name speaks of, at most two."""
-    words = {word for word in group.replace("-", "_").split("_") if len(word) > 2}
-    named = [
-        f"{package} {version}"
-        for package, version in sorted(versions.items())
+def _settings(scopes: Counter[str]) -> str:
+    """What turns content on for the scopes that told of the calls, the one told of most first."""
+    found = dict.fromkeys(content_setting(scope) for scope, _ in scopes.most_common())
+    return "; ".join(setting for setting in found if setting != ANY_SETTING) or ANY_SETTING
+
+
+def _versions(group: str, versions: dict[str, str], scopes: Counter[str]) -> str:
+    """The packages that the scopes are named after, else those of the capture's name; two at most."""
+    named = [package for scope, _ in scopes.most_common() for package in _packages(scope, versions)]
+    words = {word for word in group.split("_") if len(word) > 2}
+    spoken = [
+        package
+        for package in sorted(versions)
         if words & set(package.replace("-", "_").replace("/", "_").replace("@", "").split("_"))
     ]
-    return ", ".join(named[:2])
+    return ", ".join(f"{package} {versions[package]}" for package in list(dict.fromkeys(named or spoken))[:2])
+
+
+def _packages(scope: str, versions: dict[str, str]) -> list[str]:
+    """The package that a scope is named after: the longest whose name it starts with."""
+    plain = "ai" if scope == "gen_ai" else re.sub(r"\W", "_", scope)  # Vercel AI SDK 7
+    fitting = [package for package in versions if f"{plain}_".startswith(re.sub(r"\W", "_", package) + "_")]
+    return [max(fitting, key=len)] if fitting else []
 
 
 def page() -> str:

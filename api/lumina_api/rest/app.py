@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lumina_api.rest import alerts, calls, costs, guide, health, traces
+from lumina_api.rest import alerts, calls, costs, guide, health, series, traces
 from lumina_api.rest.problem import HEADERS, MEDIA_TYPE, ProblemDetails, handle_problems
 from lumina_api.views import Views
 
@@ -36,7 +36,7 @@ def create_app(views: Views) -> FastAPI:
     )
     app.state.views = views
     handle_problems(app)
-    for resource in (traces, calls, costs, alerts):
+    for resource in (traces, calls, costs, series, alerts):
         app.include_router(resource.router, responses=_PROBLEMS)
     app.include_router(health.router)
     app.include_router(guide.router)

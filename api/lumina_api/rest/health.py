@@ -15,6 +15,7 @@ LINKS = {
     "traces": "/api/v1/traces",
     "calls": "/api/v1/calls",
     "costs": "/api/v1/costs",
+    "series": "/api/v1/series",
     "alerts": "/api/v1/alerts",
     "docs": "/docs",
     "openapi": "/openapi.json",

@@ -175,6 +175,34 @@ class Costs(_Answer):
     until: str | None
 
 
+class SeriesItem(_Answer):
+    """One series: the calls of an endpoint, and whether their prompts and answers are sent."""
+
+    project: str
+    service: str
+    endpoint: str
+    series_id: str
+    calls: int
+    coverage: Coverage
+    last_call: str = Field(description="Start of the last call, RFC 3339")
+    last_call_ns: int
+    content: Literal["captured", "none"] = Field(
+        description="Whether the last calls (20 at most) have prompts or answers"
+    )
+    content_setting: str | None = Field(
+        description="What turns prompts and answers on for the instrumentation of the last call; "
+        "null where they are captured"
+    )
+
+
+class SeriesList(_Answer):
+    """Series, the lately used first."""
+
+    items: list[SeriesItem]
+    since: str | None
+    until: str | None
+
+
 class AlertList(_Listed):
     """Alerts, each as it stands on its topic."""
 

@@ -101,6 +101,32 @@ class CostParameters(SpanParameters):
     limit: Limit = 50
 
 
+class SeriesParameters(NoParameters):
+    """A list of series."""
+
+    project: Names = Field(default=[], description=_any_of("Project"))
+    service: Names = Field(default=[], description=_any_of("Service"))
+    endpoint: Names = Field(default=[], description=_any_of("Endpoint"))
+    since: MomentParameter | None = Field(
+        default=None,
+        description="With calls at or after: RFC 3339, or before now (15m, 24h, 7d). Default 24h.",
+    )
+    until: MomentParameter | None = Field(
+        default=None, description="With calls before: RFC 3339, or before now. Default: no end."
+    )
+    limit: Limit = 50
+
+    def filters(self, now_ns: int) -> Filters:
+        """The same for the views; relative times resolved."""
+        return Filters(
+            project=tuple(self.project),
+            service=tuple(self.service),
+            endpoint=tuple(self.endpoint),
+            since=(self.since or DEFAULT_SINCE).resolve(now_ns),
+            until=self.until.resolve(now_ns) if self.until is not None else None,
+        )
+
+
 class AlertParameters(NoParameters):
     """A list of alerts."""
 

@@ -25,6 +25,10 @@ TRACE_MARGIN_NS = 15 * MINUTE_NS
 # costs 30 ms a million.
 LADDER_NS = (15 * MINUTE_NS, 4 * 60 * MINUTE_NS)
 
+# So many of a series' last calls tell whether prompts and answers come: enough to get over failed calls, few
+# enough that a capture that was switched off shows soon.
+LATEST_CALLS = 20
+
 MAX_NS = 2**63 - 1
 
 # What identifies a row where the order leaves two equal.
@@ -77,6 +81,7 @@ CALL_FILTERS = (
     *("since", "until", "min_cost", "min_duration_ms"),
 )
 _SPAN_FILTERS = ("project", "service", "endpoint", "model", "provider", "trace_id")
+_SERIES_FILTERS = ("project", "service", "endpoint", "since", "until")
 _TRACE_FILTERS = ("status", "since", "until", "min_cost", "min_duration_ms")
 _ALERT_FILTERS = ("state", "kind", "severity", "project", "service", "endpoint")
 
@@ -189,6 +194,13 @@ def costs_timeline(
         groups=_groups(groups), measures=part("measures"), where=where.sql, top=top.sql
     )
     return _rows(cursor, sql, {**where.parameters, **top.parameters, "step_ns": step_ns})
+
+
+def series(cursor: duckdb.DuckDBPyConnection, filters: Filters, limit: int) -> list[Row]:
+    """Series with calls, the lately used first: their calls, the last one, whether content is captured."""
+    where = _where(filters, _SERIES_FILTERS)
+    sql = part("series").format(where=where.sql, told=part("told"))
+    return _rows(cursor, sql, {**where.parameters, "limit": limit, "latest": LATEST_CALLS})
 
 
 def alerts(cursor: duckdb.DuckDBPyConnection, filters: Filters, page: Page) -> list[Row]:

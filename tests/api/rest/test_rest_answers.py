@@ -60,6 +60,7 @@ def fill(rest: Rest) -> None:
         ("/api/v1/calls", models.CallList),
         ("/api/v1/costs", models.Costs),
         ("/api/v1/costs?group_by=project,model&interval=1h", models.Costs),
+        ("/api/v1/series", models.SeriesList),
         ("/api/v1/alerts", models.AlertList),
         (f"/api/v1/alerts/{alert(1).id}", models.AlertItem),
         (f"/api/v1/traces/{FULL.trace_id}", models.TraceDetail),
@@ -78,7 +79,7 @@ def test_openapi_describes_every_path_and_names_no_foreign_host(rest: Rest) -> N
     assert document["openapi"].startswith("3.1")
     assert {path for path in document["paths"] if path.startswith("/api")} == {
         *("/api/v1/traces", "/api/v1/traces/{trace_id}", "/api/v1/calls", "/api/v1/costs"),
-        *("/api/v1/alerts", "/api/v1/alerts/{alert_id}"),
+        *("/api/v1/series", "/api/v1/alerts", "/api/v1/alerts/{alert_id}"),
     }
     calls = document["paths"]["/api/v1/calls"]["get"]
     assert {parameter["name"] for parameter in calls["parameters"]} >= {
@@ -230,6 +231,8 @@ def test_hostile_text_stays_json(rest: Rest) -> None:
         ("/api/v1/costs?group_by=user", 422, "'user' is none of project, service"),
         ("/api/v1/costs?interval=2h", 422, "interval"),
         ("/api/v1/costs?interval=1m&since=700d", 422, "more than one answer holds"),
+        ("/api/v1/series?cursor=x", 422, "cursor: there is no such parameter here"),
+        ("/api/v1/series?since=soon", 422, "since"),
         ("/api/v1/alerts?kind=latency", 422, "kind"),
         ("/api/v1/alerts/x?y=1", 422, "y: there is no such parameter here"),
         ("/health?y=1", 422, "y: there is no such parameter here"),
@@ -326,7 +329,10 @@ PARAMETERS = [
 
 @given(
     path=st.sampled_from(
-        ["/api/v1/calls", "/api/v1/traces", "/api/v1/costs", "/api/v1/alerts", "/api/v1/traces/x"]
+        [
+            *("/api/v1/calls", "/api/v1/traces", "/api/v1/costs", "/api/v1/series", "/api/v1/alerts"),
+            "/api/v1/traces/x",
+        ]
     ),
     params=st.dictionaries(
         st.sampled_from(PARAMETERS),
@@ -362,6 +368,7 @@ EXTREME = [
         ),
         "/api/v1/costs?since=1970-01-01T00:00:00Z&group_by=project",
         "/api/v1/costs?since=1970-01-01T00:00:00Z&group_by=project&interval=1d",
+        "/api/v1/series?since=1970-01-01T00:00:00Z",
         f"/api/v1/traces/{span(1).trace_id}",
     ],
 )
