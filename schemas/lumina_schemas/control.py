@@ -16,6 +16,7 @@ CONTROL_VERSION = 1
 
 TICK = b"tick"
 COMMAND = b"command"
+MARK = b"mark"
 """Values of the header `lumina-type`."""
 
 Epoch = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -42,6 +43,7 @@ class Tick(Struct, frozen=True, kw_only=True):
         dict[Epoch, Partitions], Meta(max_length=1000)
     ]  # all landing topics: partitions by epoch
     reached: tuple[Reached, ...] = ()  # the source partitions that the sender owns
+    series: Annotated[dict[str, int], Meta(max_length=1000)] = {}  # project -> series it saw in 24 h
 
 
 class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,6 +61,30 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: Annotated[str, Meta(max_length=1000)] = ""
     until: Moment | None = None  # snooze: its end, RFC 3339 with offset, in the series' event time
     reason: Literal["manual", "false"] | None = None  # resolve: `false` = false alarm; absent = manual
+
+
+class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that people did, told as a value of `lumina.commands`: a release, a new prompt, a price.
+
+    It is offered as the cause of what begins soon after it. An empty name stands for all.
+    """
+
+    v: int  # CONTROL_VERSION
+    type: Literal["mark"]
+    id: Annotated[str, Meta(min_length=1, max_length=64)]  # a second one with this id changes nothing
+    text: Annotated[str, Meta(min_length=1, max_length=200)]
+    at: Moment  # when it was done, RFC 3339 with offset
+    by: Annotated[str, Meta(min_length=1, max_length=200)]
+    project: Annotated[str, Meta(max_length=500)] = ""
+    service: Annotated[str, Meta(max_length=500)] = ""
+    endpoint: Annotated[str, Meta(max_length=500)] = ""
+    expected: bool = False  # levels that change with it are accepted, without an alert
+
+
+class SeriesMark(Mark, frozen=True, kw_only=True, omit_defaults=True):
+    """A mark in every partition of the log, with the position where it was first read."""
+
+    src: Source
 
 
 class SeriesCommand(Command, frozen=True, kw_only=True, omit_defaults=True):

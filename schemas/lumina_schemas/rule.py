@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from lumina_schemas.alert import AlertKind, Severity, SignalKind
 from lumina_schemas.source import Source
 
 RULE_VERSION = 1
@@ -39,6 +40,15 @@ class Rule(Struct, frozen=True, kw_only=True, omit_defaults=True):
     min_samples: Annotated[int, Meta(ge=10, le=1_000_000)] | None = None  # calls before a baseline is ready
     cooldown_s: Annotated[float, Meta(ge=0)] | None = None  # a signal back within this reopens its alert
     silent_after_s: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None  # no call so long: resolved
+    adopt_after_s: Annotated[float, Meta(gt=0, le=31_536_000)] | None = None  # a level that stays is adopted
+    spend_spike_pct: Annotated[float, Meta(gt=0)] | None = None  # %; a smaller rise of spend is no alert
+    latency_spike_pct: Annotated[float, Meta(gt=0)] | None = None  # %
+    error_spike_points: Annotated[float, Meta(gt=0, le=100)] | None = None  # percentage points
+    no_data_after_s: Annotated[float, Meta(ge=0, le=31_536_000)] | None = None  # 0: silence is no alert
+    false_critical_per_week: Annotated[float, Meta(gt=0, le=1000)] | None = None  # a project's budget
+    false_warnings_per_week: Annotated[float, Meta(gt=0, le=1000)] | None = None
+    off: tuple[SignalKind, ...] | None = None  # signals that never alert here
+    severity: dict[AlertKind, Severity] | None = None  # in place of the kinds' own
 
 
 class RuleChange(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -129,6 +129,42 @@ class Settings(BaseSettings):
         description="An alert whose series has had no call for so long is resolved as `silent`.",
     )
 
+    adopt_after_s: float = Field(
+        default=21_600.0,
+        gt=0,
+        le=31_536_000,
+        description="A level that stays this long becomes the baseline; its alert says so once.",
+    )
+    spend_spike_pct: float = Field(
+        default=200.0, gt=0, description="Spend per minute must stand this many percent above its usual."
+    )
+    latency_spike_pct: float = Field(
+        default=50.0, gt=0, description="Latency must stand this many percent above its baseline to alert."
+    )
+    error_spike_points: float = Field(
+        default=5.0,
+        gt=0,
+        le=100,
+        description="The share of failed calls must rise by this many percentage points to alert.",
+    )
+    no_data_after_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=31_536_000,
+        description="A series that always speaks and is silent for so long alerts. 0: silence is no alert.",
+    )
+    false_critical_per_week: float = Field(
+        default=1.0, gt=0, le=1000, description="Critical alerts without cause that a project bears a week."
+    )
+    false_warnings_per_week: float = Field(
+        default=5.0, gt=0, le=1000, description="Warnings without cause that a project bears a week."
+    )
+    max_series: int = Field(
+        default=10_000,
+        ge=1,
+        description="Series of one project; the endpoints of further ones are joined as `other`.",
+    )
+
     # Stream worker
     commit_interval_s: float = Field(default=1.0, gt=0, description="How often a worker commits its offsets.")
     session_timeout_s: float = Field(

@@ -91,6 +91,7 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     service: str
     endpoint: str
     environment: str = ""
+    release: str = ""  # service.version
     name: str
     span_kind: str = "internal"  # OTLP: internal, server, client, producer, consumer
     kind: Kind = "span"
@@ -134,6 +135,8 @@ class Span(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="typ
     duplicate_of: str = ""  # id of the span that is the call of which this one tells again
     candidate: bool = False  # a roll-up with tokens: a call if no call of its trace is below it
     sample_rate: float | None = None  # share of the traffic that was sent; None: all of it
+    clock_skew: bool = False  # it ends more than 10 min after the log took it: stored, never judged
+    endpoint_overflow: str = ""  # the attribute with too many values, where the endpoint became `other`
     scope: str = ""  # instrumentation scope
     attributes: dict[str, Any] = {}  # what no field above holds, for display
     resource: dict[str, Any] = {}

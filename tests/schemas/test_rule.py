@@ -8,7 +8,7 @@ import pytest
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.settings import Settings
 
-OVERRIDES = set(Rule.__struct_fields__) - {"v", "project", "service", "endpoint"}
+OVERRIDES = set(Rule.__struct_fields__) - {"v", "project", "service", "endpoint", "off", "severity"}
 BOUNDS = ("ge", "gt", "le", "lt")
 
 

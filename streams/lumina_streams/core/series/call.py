@@ -50,7 +50,12 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     input_messages: tuple[CallMessage, ...] = ()
     output_messages: tuple[CallMessage, ...] = ()
     tool_calls: tuple[CallTool, ...] = ()
+    ttft_ms: float | None = None
+    release: str = ""
+    clock_skew: bool = False
+    endpoint_overflow: str = ""
     input_tokens: int | None = None
+    cache_read_tokens: int | None = None
     output_tokens: int | None = None
     finish_reasons: tuple[str, ...] = ()
     prompt_version: str = ""

@@ -4,6 +4,7 @@ from typing import Self
 
 from msgspec import Struct
 
+from lumina_schemas.alert import AlertKind, Severity, SignalKind
 from lumina_schemas.settings import Settings
 
 
@@ -17,16 +18,20 @@ class Rules(Struct, frozen=True):
     cooldown_s: float = 1800.0  # a signal that returns within this reopens its alert
     silent_after_s: float = 86_400.0  # an alert whose series has no call for so long is resolved
     adopt_calls: int = 500  # a level that holds for so many calls ...
-    adopt_after_s: float = 6 * 3600.0  # ... or so long becomes the baseline
+    adopt_after_s: float = 21_600.0  # ... or so long becomes the baseline
+    spend_spike_pct: float = 200.0
+    latency_spike_pct: float = 50.0
+    error_spike_points: float = 5.0
+    no_data_after_s: float = 0.0  # 0: silence is no alert
+    false_critical_per_week: float = 1.0  # what the project bears
+    false_warnings_per_week: float = 5.0
+    off: tuple[SignalKind, ...] = ()  # signals that never alert
+    severity: dict[AlertKind, Severity] = {}
+    active_series: int = 1  # of the project, learned from the log: they share its budget
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """The rule that the environment asks for."""
         return cls(
-            cost_spike_pct=settings.cost_spike_pct,
-            quality_min=settings.quality_min,
-            correlation_s=settings.correlation_s,
-            min_samples=settings.min_samples,
-            cooldown_s=settings.cooldown_s,
-            silent_after_s=settings.silent_after_s,
+            **{name: getattr(settings, name) for name in cls.__struct_fields__ if hasattr(settings, name)}
         )
