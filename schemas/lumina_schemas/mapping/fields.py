@@ -217,6 +217,9 @@ WORKFLOWS: tuple[str, ...] = (
 )
 """Names of the agent or workflow that a call belongs to."""
 
+SPAN_RELEASES: tuple[str, ...] = ("langfuse.release",)
+"""A span's own word for the release, where its resource has none (Langfuse's JavaScript SDK)."""
+
 ROUTES: tuple[str, ...] = ("http.route", "rpc.method", "messaging.destination.name", "faas.name")
 """What a server, consumer or function span serves. A client span's route is somebody else's."""
 
@@ -225,9 +228,10 @@ SAMPLE_RATE = "lumina.sample_rate"
 
 SERVICE = "service.name"
 ENVIRONMENTS: tuple[str, ...] = ("deployment.environment.name", "deployment.environment")
+RELEASES: tuple[str, ...] = ("service.version", "langfuse.release")
 PROJECT = "lumina.project"
 ENDPOINT = "lumina.endpoint"
-"""Resource attributes that become fields."""
+"""Resource attributes that become fields. A release stays in the resource too, where people look for it."""
 
 _CLAUDE_CODE = {
     "model": "request_model",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
-from faust.types import TP, EventT, StreamT
+from faust.types import TP, EventT, Message, StreamT
 
 from lumina_schemas.dead_letter import REDRIVEN_HEADER, REDRIVEN_STAGE_HEADER, Redriven, Stage
 from lumina_schemas.kafka import client_options
@@ -32,6 +32,9 @@ from lumina_streams.transport.run import runs
 from lumina_streams.transport.settings_reader import SettingsReader
 
 log = structlog.get_logger()
+
+LOG_APPEND_TIME = 1
+"""Kafka's `TimestampType` of a topic whose records bear the broker's time."""
 
 MESSAGE_OVERHEAD = 1_000
 """Bytes of a Kafka record beside its value, generously."""
@@ -103,7 +106,8 @@ class Normaliser:
         try:
             redriven, stage = redriven_of(message.headers)
             origin = replace(origin, redriven=redriven)
-            found, rejections = self._read(topic, stage, self._landing(topic, epoch, origin), body)
+            landing = self._landing(topic, epoch, origin, appended_ms(message))
+            found, rejections = self._read(topic, stage, landing, body)
             # Content whose span is not known yet has no series: any partition does, the views merge it.
             lines = [
                 (
@@ -158,18 +162,21 @@ class Normaliser:
         self.metrics.add("spans", len(normalised.spans))
         return [self.memory.joined(span) for span in normalised.spans], normalised.rejected
 
-    def _landing(self, topic: LandingTopic, epoch: str, origin: dlq.Origin) -> Landing:
+    def _landing(
+        self, topic: LandingTopic, epoch: str, origin: dlq.Origin, appended_ms: int | None
+    ) -> Landing:
         """The position that spans carry: the message's, or that of the dead letter that it is."""
         if origin.redriven is not None:
             self.metrics.add("redriven_messages")
             letter = origin.redriven
-            return Landing(letter.epoch, "dlq", letter.partition, letter.offset, origin.project)
+            return Landing(letter.epoch, "dlq", letter.partition, letter.offset, origin.project, appended_ms)
         return Landing(
             epoch=epoch,
             origin="otlp" if topic.signal == "traces" else "otlp-logs",
             partition=origin.partition,
             offset=origin.offset,
             project=origin.project,
+            appended_ms=appended_ms,
         )
 
     def _reject(self, outbox: Outbox, letter: dlq.Letter) -> None:
@@ -197,6 +204,15 @@ def redriven_of(headers: object) -> tuple[Redriven | None, Stage]:
     if redriven is None and stage == "detect":
         raise Undecodable(f"The header {REDRIVEN_STAGE_HEADER} stands without {REDRIVEN_HEADER}.")
     return redriven, stage
+
+
+def appended_ms(message: Message) -> int | None:
+    """When the broker took a landed message, in ms since 1970. None where its topic keeps the time that the
+    producer wrote, which may be as wrong as any sender's.
+    """
+    if message.timestamp_type != LOG_APPEND_TIME or not message.timestamp:
+        return None
+    return int(message.timestamp * 1000 + 0.5)
 
 
 def project_of(headers: object) -> str | None:

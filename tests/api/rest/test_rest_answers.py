@@ -33,6 +33,9 @@ FULL = span(
     cache_read_tokens=3,
     cache_write_tokens=4,
     reasoning_tokens=5,
+    release="1.4.2",
+    clock_skew=True,
+    endpoint_overflow="http.route",
 )
 
 
@@ -72,6 +75,20 @@ def test_answers_are_what_the_models_say(rest: Rest, path: str, model: type[Base
     body = rest.get(path)
     model.model_validate(body)  # unknown and missing members are errors
     assert body.get("items", True) or "group_by" not in path
+
+
+def test_release_skew_and_overflow_are_shown(rest: Rest) -> None:
+    fill(rest)
+    (shown,) = rest.get(f"/api/v1/traces/{FULL.trace_id}")["spans"]
+    assert [shown[name] for name in ("release", "clock_skew", "endpoint_overflow")] == [
+        "1.4.2",
+        True,
+        "http.route",
+    ]
+    others = [call for call in rest.get("/api/v1/calls")["items"] if call["trace_id"] != FULL.trace_id]
+    assert {(call["release"], call["clock_skew"], call["endpoint_overflow"]) for call in others} == {
+        ("", False, "")
+    }
 
 
 def test_openapi_describes_every_path_and_names_no_foreign_host(rest: Rest) -> None:

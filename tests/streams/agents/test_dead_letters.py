@@ -43,7 +43,14 @@ def landed(settings: Settings, body: bytes, *headers: tuple[str, bytes], topic: 
     """The event of a landed message."""
     name = topic or settings.topic(OTLP)
     message = SimpleNamespace(
-        topic=name, partition=1, tp=TP(name, 1), offset=7, value=body, headers=list(headers), timestamp=1.0
+        topic=name,
+        partition=1,
+        tp=TP(name, 1),
+        offset=7,
+        value=body,
+        headers=list(headers),
+        timestamp=1.0,
+        timestamp_type=0,
     )
     return SimpleNamespace(message=message)
 

@@ -75,7 +75,14 @@ def request(*numbers: int) -> bytes:
 def event(settings: Settings, body: bytes, offset: int = 7) -> Any:
     name = settings.topic(OTLP)
     message = SimpleNamespace(
-        topic=name, partition=1, tp=TP(name, 1), offset=offset, value=body, headers=[], timestamp=1.0
+        topic=name,
+        partition=1,
+        tp=TP(name, 1),
+        offset=offset,
+        value=body,
+        headers=[],
+        timestamp=1.0,
+        timestamp_type=0,
     )
     return SimpleNamespace(message=message)
 

@@ -144,6 +144,39 @@ def test_service_and_environment() -> None:
     assert one(CALL, both).environment == "new"
 
 
+def test_release() -> None:
+    span = one(CALL, {"service.version": "1.4.2", "langfuse.release": "abc"})
+    assert (span.release, span.resource["service.version"]) == ("1.4.2", "1.4.2")
+    assert one(CALL, {"langfuse.release": "abc"}).release == "abc"
+    span = one(CALL | {"langfuse.release": "of the span"})
+    assert (span.release, span.attributes["langfuse.release"]) == ("of the span", "of the span")
+    assert one(CALL, {"service.version": 7}).release == ""
+    assert one(CALL, {"service.version": "x" * 999}).release == "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("after_ns", "appended", "expected"),
+    [
+        (600 * 10**9, True, False),
+        (600 * 10**9 + 1, True, True),
+        (10**18, True, True),
+        (-(10**18), True, False),  # late is no wrong clock: exporters retry for hours
+        (10**18, False, False),  # nobody knows when the log took it
+    ],
+)
+def test_clock_skew_is_told_by_the_end_and_the_time_of_the_log(
+    after_ns: int, appended: bool, expected: bool
+) -> None:
+    landing = msgspec.structs.replace(LANDING, appended_ms=START // 10**6 if appended else None)
+    end = START + after_ns
+    spans = request(
+        {"attributes": CALL, "start": end - 5, "end": end},
+        {"attributes": CALL, "start": START, "end": START + 1, "span_id": b"neighbou"},
+    )
+    flags = {span.span_id: span.clock_skew for span in normalise(spans, landing, PRICES).spans}
+    assert flags == {b"neighbou".hex(): False, "0000000000000001": expected}
+
+
 @pytest.mark.parametrize(
     ("more", "expected"),
     [

@@ -54,7 +54,7 @@ def step(
     The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
     """
     hot = state.hot
-    if call.duplicate_of or not (call.kind in JUDGED_KINDS or call.candidate):
+    if call.clock_skew or call.duplicate_of or not (call.kind in JUDGED_KINDS or call.candidate):
         return []
     if not _is_new(hot, call.span_id) or _is_told(hot, call):
         return []
@@ -158,8 +158,9 @@ def _is_confirmed(hot: Hot, at_ms: int) -> bool:
     """Whether event time may move to a call's time.
 
     A single call more than a day ahead of all others is a wrong clock until a second one confirms it;
-    believing it would make everything after it late. Such a call is not counted. (The log's append time
-    will decide this for calls 10 min ahead, once ticks bring it here.)
+    believing it would make everything after it late. Such a call is not counted. In live traffic the log's
+    append time decides (`clock_skew`); this is for logs that have none: files, and topics whose records bear
+    their producer's time.
     """
     if not hot.newest_ms or at_ms <= hot.newest_ms + DAY_MS:
         hot.ahead_ms = 0

@@ -157,6 +157,7 @@ def _known() -> dict[str, Slot]:
     declare(FIELD, "first_token_at", fields.FIRST_TOKEN_AT)
     declare(KEPT, "workflow", fields.WORKFLOWS)
     declare(KEPT, "route", fields.ROUTES)
+    declare(KEPT, "release", fields.SPAN_RELEASES)
     declare(KEPT, "reported_cost_usd", costs.COSTS)
     declare(CONTENT, "input", content.INPUTS)
     declare(CONTENT, "output", content.OUTPUTS)

@@ -61,6 +61,7 @@ class Context(Struct, frozen=True):
     project: str
     service: str
     environment: str
+    release: str
     endpoint: str
     resource: dict[str, Any]
     scope: str
@@ -103,6 +104,7 @@ class Draft(Struct):
     endpoint: str
     workflow: str
     route: str
+    release: str
     attributes: dict[str, Any]
     events: tuple[SpanEvent, ...]
     tags: tuple[str, ...] = ()
@@ -254,6 +256,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         endpoint=(name_of(value) if (value := get("endpoint")) else "") or context.endpoint,
         workflow=(name_of(value) if (value := get("workflow")) else ""),
         route=(name_of(value) if (value := get("route")) else ""),
+        release=context.release or (name_of(value) if (value := get("release")) else ""),
         attributes=reading.other,
         events=what.events,
         tags=_tags(value) if (value := get("tags")) else (),

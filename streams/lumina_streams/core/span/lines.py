@@ -115,6 +115,7 @@ def _bones(line: Line, limit: int) -> Line:
                     "cost_reason",
                     "service_tier",
                     "environment",
+                    "release",
                     "scope",
                 )
             ),

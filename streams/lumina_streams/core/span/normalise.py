@@ -11,14 +11,14 @@ from typing import Any
 from msgspec import Struct
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, SAMPLE_RATE, SERVICE
+from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, RELEASES, SAMPLE_RATE, SERVICE
 from lumina_schemas.mapping.usage import NATIVE_SCOPES
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import prompt_digest, tool_calls_of
 from lumina_streams.core.price.book import PriceBook
-from lumina_streams.core.span.attributes import plain
+from lumina_streams.core.span.attributes import MAX_NAME_CHARS, plain
 from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
 from lumina_streams.core.span.endpoint import endpoint_of
@@ -33,6 +33,9 @@ MAX_PROJECT_CHARS = 100
 MAX_SERVICE_CHARS = 200
 MAX_ANCESTORS = 64
 
+SKEW_NS = 600 * 10**9
+"""A span that ends more than 10 minutes after the log took it has a wrong clock."""
+
 INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
 
 _PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
@@ -43,13 +46,18 @@ _MAX_SERIES_REMEMBERED = 20_000
 
 
 class Landing(Struct, frozen=True):
-    """Where a landed OTLP message was read, and the project its door gave it (None: its resources say)."""
+    """Where a landed OTLP message was read, and the project its door gave it (None: its resources say).
+
+    `appended_ms` is when the log took it, by the broker's clock; None where nobody knows (a file, or a topic
+    whose records bear their producer's time).
+    """
 
     epoch: str
     origin: Origin
     partition: int
     offset: int
     project: str | None = None
+    appended_ms: int | None = None
 
 
 class Normalised(Struct, frozen=True):
@@ -84,9 +92,10 @@ def normalise(
     drafts.sort(key=_canonical)
     _settle(drafts)
     routes = _routes(drafts)
+    latest_ns = MAX_NS if landing.appended_ms is None else landing.appended_ms * 1_000_000 + SKEW_NS
     return Normalised(
         [
-            _span(draft, ordinal, landing, prices, routes)
+            _span(draft, ordinal, landing, latest_ns, prices, routes)
             for ordinal, draft in zip(_ordinals(drafts, refused), drafts, strict=True)
         ],
         rejections.all(),
@@ -104,6 +113,9 @@ def context_of(resource: Any, scope: str, landing: Landing) -> Context:
         environment=next(
             (value for name in ENVIRONMENTS if isinstance(value := found.get(name), str) and value), ""
         ),
+        release=next((value for name in RELEASES if isinstance(value := found.get(name), str) and value), "")[
+            :MAX_NAME_CHARS
+        ],
         endpoint=endpoint if isinstance(endpoint, str) else "",
         resource={key: value for key, value in found.items() if key not in _FROM_RESOURCE},
         scope=scope,
@@ -234,7 +246,12 @@ def _series_id(project: str, service: str, endpoint: str) -> str:
 
 
 def _span(
-    draft: Draft, ordinal: int, landing: Landing, prices: PriceBook, routes: dict[tuple[str, str], str]
+    draft: Draft,
+    ordinal: int,
+    landing: Landing,
+    latest_ns: int,
+    prices: PriceBook,
+    routes: dict[tuple[str, str], str],
 ) -> Span:
     """The finished record."""
     context = draft.context
@@ -261,6 +278,7 @@ def _span(
         service=context.service,
         endpoint=endpoint,
         environment=context.environment,
+        release=draft.release,
         name=draft.name,
         span_kind=draft.span_kind,
         kind=draft.kind,
@@ -304,6 +322,7 @@ def _span(
         duplicate_of=draft.duplicate_of,
         candidate=draft.candidate,
         sample_rate=draft.sample_rate,
+        clock_skew=draft.end_ns > latest_ns,
         scope=context.scope,
         attributes=draft.attributes,
         resource=context.resource,
