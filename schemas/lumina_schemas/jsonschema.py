@@ -17,6 +17,7 @@ from lumina_schemas.correction import Correction
 from lumina_schemas.generated import run
 from lumina_schemas.price import Price
 from lumina_schemas.rule import Rule, RuleChange
+from lumina_schemas.series import KnownSeries
 from lumina_schemas.span import Content, Span
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
@@ -31,6 +32,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "price": Price,
     "correction": Correction,
     "call": Call,
+    "series": KnownSeries,
 }
 """Every public record by the name of its file."""
 

@@ -147,6 +147,17 @@ CORRECTIONS = Topic(
     retention_ms=30 * DAY_MS,
     config=ARRIVAL | COMPACTED,
 )
+# A place that nobody used for a week is free again (see `lumina_streams.core.span.registry`).
+SERIES = Topic(
+    "series",
+    "the series that have a place in their project (LUMINA_MAX_SERIES), key = series id",
+    partitioned_by="key",
+    writer="normalise",
+    readers=("normalise", "anyone"),
+    cleanup="compact,delete",
+    retention_ms=14 * DAY_MS,
+    config=ARRIVAL | COMPACTED,
+)
 REPLAYS = Topic(
     "replays",
     "replay jobs and results",
@@ -185,6 +196,7 @@ TOPICS: tuple[Topic, ...] = (
     COMMANDS,
     SETTINGS,
     CORRECTIONS,
+    SERIES,
     REPLAYS,
     DLQ,
     DETECT_CHANGELOG,

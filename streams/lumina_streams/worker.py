@@ -4,14 +4,24 @@ from typing import TYPE_CHECKING
 
 from lumina_schemas import price_file
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import ALERTS, CALLS, DETECT_CHANGELOG, DLQ, OTLP, OTLP_LOGS, SETTINGS, SPANS
+from lumina_schemas.topics import (
+    ALERTS,
+    CALLS,
+    DETECT_CHANGELOG,
+    DLQ,
+    OTLP,
+    OTLP_LOGS,
+    SERIES,
+    SETTINGS,
+    SPANS,
+)
 from lumina_streams.metrics import Metrics
 from lumina_streams.process import StartError, run_worker
 
 if TYPE_CHECKING:
     from lumina_streams.app import WorkerApp
 
-TOPICS = (OTLP, OTLP_LOGS, SPANS, CALLS, DETECT_CHANGELOG, ALERTS, DLQ, SETTINGS)
+TOPICS = (OTLP, OTLP_LOGS, SPANS, CALLS, DETECT_CHANGELOG, ALERTS, DLQ, SETTINGS, SERIES)
 
 
 def register(app: "WorkerApp", settings: Settings, metrics: Metrics) -> None:

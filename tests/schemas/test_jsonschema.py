@@ -13,6 +13,7 @@ from lumina_schemas.correction import Correction
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
 from lumina_schemas.price import Price, PriceTier, TokenPrices
 from lumina_schemas.rule import Rule, RuleChange
+from lumina_schemas.series import KnownSeries
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
 
@@ -79,6 +80,7 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         at=datetime(2026, 1, 1, tzinfo=UTC),
         by="lumina reprice",
     ),
+    "series": KnownSeries(v=1, project="p", service="s", endpoint="e", since_ms=1, seen_ms=2, calls=True),
 }
 EXAMPLES["call"] = call_of(EXAMPLES["span"])  # type: ignore[arg-type]
 

@@ -106,6 +106,7 @@ class Draft(Struct):
     route: str
     release: str
     attributes: dict[str, Any]
+    ranks: dict[str, int]  # by field: which of the names in its table told it
     events: tuple[SpanEvent, ...]
     tags: tuple[str, ...] = ()
     sample_rate: float | None = None
@@ -258,6 +259,7 @@ def draft_of(span: Any, context: Context, index: int) -> Draft:
         route=(name_of(value) if (value := get("route")) else ""),
         release=context.release or (name_of(value) if (value := get("release")) else ""),
         attributes=reading.other,
+        ranks=reading.ranks,
         events=what.events,
         tags=_tags(value) if (value := get("tags")) else (),
         sample_rate=_sample_rate(span, get("sample_rate"), context),

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from lumina_schemas.mapping.fields import ENDPOINT, ENVIRONMENTS, PROJECT, RELEASES, SAMPLE_RATE, SERVICE
 from lumina_schemas.mapping.usage import NATIVE_SCOPES
 from lumina_schemas.partition import series_id
+from lumina_schemas.series import OTHER
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import prompt_digest, tool_calls_of
@@ -21,7 +22,8 @@ from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, plain
 from lumina_streams.core.span.cost import price
 from lumina_streams.core.span.draft import ENTRIES, MAX_NS, Context, Draft, draft_of
-from lumina_streams.core.span.endpoint import endpoint_of
+from lumina_streams.core.span.endpoint import attribute_of, endpoint_of
+from lumina_streams.core.span.registry import SeriesRegistry
 from lumina_streams.core.span.rejection import LIMIT_BYTES, Rejected, Rejections
 from lumina_streams.core.span.sampling import share
 from lumina_streams.core.span.settlement import NO_CALL, PARTED, Sighting, may_share, settle
@@ -68,12 +70,17 @@ class Normalised(Struct, frozen=True):
 
 
 def normalise(
-    request: ExportTraceServiceRequest, landing: Landing, prices: PriceBook, limit: int = LIMIT_BYTES
+    request: ExportTraceServiceRequest,
+    landing: Landing,
+    prices: PriceBook,
+    limit: int = LIMIT_BYTES,
+    registry: SeriesRegistry | None = None,
 ) -> Normalised:
     """Normalise all spans of one landed message.
 
     Spans without valid ids are rejected, in requests of at most `limit` bytes; nothing that a span holds
-    stops its neighbours.
+    stops its neighbours. `registry`, where there is one, has begun with the message; series that have no
+    place in it are joined as `other`.
     """
     drafts: list[Draft] = []
     rejections = Rejections(limit)
@@ -91,11 +98,11 @@ def normalise(
             refused.append(_place(span, index))
     drafts.sort(key=_canonical)
     _settle(drafts)
-    routes = _routes(drafts)
+    roots = _roots(drafts)
     latest_ns = MAX_NS if landing.appended_ms is None else landing.appended_ms * 1_000_000 + SKEW_NS
     return Normalised(
         [
-            _span(draft, ordinal, landing, latest_ns, prices, routes)
+            _span(draft, ordinal, landing, latest_ns, prices, roots, registry)
             for ordinal, draft in zip(_ordinals(drafts, refused), drafts, strict=True)
         ],
         rejections.all(),
@@ -206,32 +213,33 @@ def _tell(call: Draft, other: Draft) -> None:
     """Fill what the call's span lacks from another span of the same call."""
     for name, value in told(fields_of(call), fields_of(other)).items():
         setattr(call, name, value)
+    call.ranks = other.ranks | call.ranks
     call.endpoint = call.endpoint or other.endpoint
     call.workflow = call.workflow or other.workflow
     call.route = call.route or other.route
     call.usage = merged_usage(call.usage, other.usage)
 
 
-def _routes(drafts: list[Draft]) -> dict[tuple[str, str], str]:
-    """Route of the local root, by (trace, span): the outermost serving span above it in the message."""
+def _roots(drafts: list[Draft]) -> dict[tuple[str, str], Draft]:
+    """The local root with a route, by (trace, span): the outermost serving span above it in the message."""
     entries = {draft.trace_id for draft in drafts if draft.route and draft.span_kind in ENTRIES}
     if not entries:
         return {}
     inside = [draft for draft in drafts if draft.trace_id in entries]
     by_id = {(draft.trace_id, draft.span_id): draft for draft in inside}
-    routes: dict[tuple[str, str], str] = {}
+    roots: dict[tuple[str, str], Draft] = {}
     for draft in inside:
-        route = ""
+        root: Draft | None = None
         step: Draft | None = draft
         for _ in range(MAX_ANCESTORS):
             if step is None:
                 break
             if step.route and step.span_kind in ENTRIES:
-                route = step.route
+                root = step
             step = by_id.get((step.trace_id, step.parent_span_id))
-        if route:
-            routes[draft.trace_id, draft.span_id] = route
-    return routes
+        if root is not None:
+            roots[draft.trace_id, draft.span_id] = root
+    return roots
 
 
 def _series_id(project: str, service: str, endpoint: str) -> str:
@@ -251,31 +259,44 @@ def _span(
     landing: Landing,
     latest_ns: int,
     prices: PriceBook,
-    routes: dict[tuple[str, str], str],
+    roots: dict[tuple[str, str], Draft],
+    registry: SeriesRegistry | None,
 ) -> Span:
     """The finished record."""
     context = draft.context
     usage = draft.usage
-    route = routes.get((draft.trace_id, draft.span_id), "") if routes else ""
-    endpoint = endpoint_of(
-        draft.endpoint, draft.prompt_name, draft.workflow, route, draft.operation, draft.kind
+    root = roots.get((draft.trace_id, draft.span_id)) if roots else None
+    project, service, endpoint, resource = (
+        context.project,
+        context.service,
+        endpoint_of(draft, root),
+        context.resource,
     )
     cost_usd = cost_status = None
     cost_reason = price_version = ""
     priced = False
     if draft.leaf or draft.candidate:
         priced = draft.leaf and not draft.duplicate_of
-        usage, cost = price(draft, usage, context.project, prices)
+        usage, cost = price(draft, usage, project, prices)
         cost_usd, cost_status, cost_reason, price_version = cost.usd, cost.status, cost.reason, cost.version
+    series = _series_id(project, service, endpoint)
+    overflow = ""
+    counts = priced or draft.candidate
+    if registry is not None and not registry.admits(project, service, endpoint, series, counts):
+        overflow, endpoint = attribute_of(draft, root), OTHER
+        series = _series_id(project, service, OTHER)
+        if not registry.admits(project, service, OTHER, series, counts):
+            overflow, resource, service = SERVICE, resource | {SERVICE: service}, OTHER
+            series = _series_id(project, OTHER, OTHER)
     return Span(
         v=SCHEMA_VERSION,
         src=Source(landing.epoch, landing.origin, landing.partition, landing.offset, ordinal),
-        series_id=_series_id(context.project, context.service, endpoint),
+        series_id=series,
         trace_id=draft.trace_id,
         span_id=draft.span_id,
         parent_span_id=draft.parent_span_id,
-        project=context.project,
-        service=context.service,
+        project=project,
+        service=service,
         endpoint=endpoint,
         environment=context.environment,
         release=draft.release,
@@ -323,8 +344,9 @@ def _span(
         candidate=draft.candidate,
         sample_rate=draft.sample_rate,
         clock_skew=draft.end_ns > latest_ns,
+        endpoint_overflow=overflow,
         scope=context.scope,
         attributes=draft.attributes,
-        resource=context.resource,
+        resource=resource,
         events=draft.events,
     )
