@@ -46,6 +46,8 @@ class WorkerApp(faust.App):
     producer: Producer
     settings_reader: SettingsReader | None = None
     """What must have been read before this app's agents work, where they need settings."""
+    series_reader: SettingsReader | None = None
+    """... and where they need to know which series there are."""
 
     def _new_transport(self) -> TransportT:
         return Transport(self.conf.broker_consumer, self)

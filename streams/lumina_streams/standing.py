@@ -42,9 +42,9 @@ class Standing:
             reasons.append("joining the consumer group")
         if joined and (not recovery.completed.is_set() or recovery.in_recovery):
             reasons.append(f"restoring tables from the changelog, {self.to_restore()} records to go")
-        reader = self.app.settings_reader
-        if reader is not None and (why := reader.why):
-            reasons.append(why)
+        for reader in (self.app.settings_reader, self.app.series_reader):
+            if reader is not None and (why := reader.why):
+                reasons.append(why)
         if self.app.should_stop:
             reasons.append("stopping")
         return reasons

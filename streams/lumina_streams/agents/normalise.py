@@ -14,10 +14,11 @@ from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import TopicFacts, describe
-from lumina_schemas.topics import CALLS, DLQ, PROJECT_HEADER, SPANS
+from lumina_schemas.topics import CALLS, DLQ, PROJECT_HEADER, SERIES, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.agents.places import Places
 from lumina_streams.agents.prices import PriceWatch
 from lumina_streams.app import WorkerApp
 from lumina_streams.core.content.logs import normalise_logs
@@ -41,7 +42,9 @@ MESSAGE_OVERHEAD = 1_000
 
 
 class Normaliser:
-    """The agent's state: prices, the landing topics' ids, content that came before its span."""
+    """The agent's state: prices, the places of series, the landing topics' ids, content that came before its
+    span.
+    """
 
     def __init__(self, app: WorkerApp, settings: Settings, metrics: Metrics) -> None:
         self.app = app
@@ -49,6 +52,7 @@ class Normaliser:
         self.metrics = metrics
         self.topics = landing_topics(settings)
         self.prices = PriceWatch(settings, metrics)
+        self.places = Places(settings, metrics)
         self.memory = ContentMemory()
         self.limit = settings.max_message_bytes - MESSAGE_OVERHEAD
         self.spans_topic = settings.topic(SPANS)
@@ -83,6 +87,7 @@ class Normaliser:
         for partition, batch in lines.items():
             for value in packed(batch, self.limit):
                 outbox.add(self.spans_topic, value, partition=partition)
+        await self.places.note(self.app.producer)
         await outbox.deliver(self.app.producer)
         for event in run:
             self.times_ms[event.message.tp] = int((event.message.timestamp or 0) * 1000)
@@ -103,6 +108,7 @@ class Normaliser:
         body = message.value or b""
         stage: Stage = "normalise"
         self.metrics.add("otlp_messages")
+        self.places.registry.begin(int((message.timestamp or 0) * 1000))
         try:
             redriven, stage = redriven_of(message.headers)
             origin = replace(origin, redriven=redriven)
@@ -158,8 +164,11 @@ class Normaliser:
         if topic.signal == "logs":
             contents = normalise_logs(decode_logs(body), landing)
             return [content.line(self.memory.add(content)) for content in contents], []
-        normalised = normalise(decode_traces(body), landing, self.prices.book, self.limit)
+        registry = self.places.registry
+        normalised = normalise(decode_traces(body), landing, self.prices.book, self.limit, registry)
         self.metrics.add("spans", len(normalised.spans))
+        if overflow := sum(1 for span in normalised.spans if span.endpoint_overflow):
+            self.metrics.add("overflow_spans", overflow)
         return [self.memory.joined(span) for span in normalised.spans], normalised.rejected
 
     def _landing(
@@ -241,6 +250,8 @@ def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> Normaliser
     normaliser = Normaliser(app, settings, metrics)
     reader = app.settings_reader = SettingsReader(settings, metrics)
     normaliser.prices.follow(reader)
+    series = app.series_reader = SettingsReader(settings, metrics, SERIES)
+    normaliser.places.follow(series)
     source = app.topic(*normaliser.topics, value_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.on_partitions_revoked.connect(weak=False)
@@ -252,11 +263,17 @@ def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> Normaliser
         with fatal("settings"):
             await reader.run()
 
+    @app.task
+    async def follow_series() -> None:
+        with fatal("series"):
+            await series.run()
+
     @app.agent(source, name="normalise")
     async def normalise_agent(stream: StreamT[bytes]) -> None:
         async for run in runs(stream):
             with fatal("normalise"):
                 await reader.caught_up()
+                await series.caught_up()
                 await normaliser.process(run)
 
     return normaliser

@@ -20,6 +20,9 @@ MARGIN_MS = 1_000
 was under way and what two clocks may differ: something may lie there by now that was not seen.
 """
 
+MAX_PROJECTS = 1_000
+"""Projects whose active series a tick tells, the largest ones."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -48,7 +51,8 @@ class Ticker:
         if not reached:
             return
         sources = {fact.epoch: fact.partitions for fact in facts.values()}
-        value = _encode(Tick(v=CONTROL_VERSION, sources=sources, reached=tuple(reached)))
+        series = self.normaliser.places.registry.active(MAX_PROJECTS)
+        value = _encode(Tick(v=CONTROL_VERSION, sources=sources, reached=tuple(reached), series=series))
         outbox = Outbox()
         for partition in range(self.partitions):
             outbox.add(self.topic, value, partition=partition, headers=[(TYPE_HEADER, TICK)])

@@ -1,4 +1,5 @@
 """`lumina.settings`, read without a consumer group: every process knows all of it before it does its work.
+Another compacted topic of small records is read in the same way (`lumina.series`).
 
 A group would give each record to one worker alone, and an agent would begin with the settings that happen to
 have come. This reads every partition to its end, then follows it; whoever asks for a kind is told its whole
@@ -16,7 +17,7 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
 from lumina_schemas.topic_facts import TopicFacts, describe
-from lumina_schemas.topics import SETTINGS
+from lumina_schemas.topics import SETTINGS, Topic
 from lumina_streams.metrics import Metrics
 
 log = structlog.get_logger()
@@ -31,6 +32,9 @@ FETCH_MS = 500
 Changed = Callable[[Mapping[str, bytes]], None]
 """Is told all values of a kind, by key."""
 
+Followed = Callable[[Mapping[str, bytes | None]], None]
+"""Is told what has changed, by key; None: removed."""
+
 
 class SettingsReader:
     """Holds the last value of each key. `values` is complete once `caught_up` has returned.
@@ -39,21 +43,27 @@ class SettingsReader:
     with those of its key: it is ignored, and said so.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, topic: Topic = SETTINGS) -> None:
         self.settings = settings
         self.metrics = metrics
-        self.topic = settings.topic(SETTINGS)
+        self.name = topic.name
+        self.topic = settings.topic(topic)
         self.values: dict[str, bytes] = {}
         self._caught_up = asyncio.Event()
         self._watchers: list[tuple[str, Changed]] = []
+        self._followers: list[Followed] = []
         self._trouble = ""
-        metrics.gauge("settings", lambda: float(len(self.values)))
+        metrics.gauge(self.name, lambda: float(len(self.values)))
 
     def watch(self, kind: str, changed: Changed) -> None:
         """Have `changed` told the values whose keys begin with `kind`, once all are read and then whenever
         one of them has changed. It runs between two runs of an agent, never inside one.
         """
         self._watchers.append((kind, changed))
+
+    def follow(self, changed: Followed) -> None:
+        """Have `changed` told each change, at first all that is there; when, as with `watch`."""
+        self._followers.append(changed)
 
     async def caught_up(self) -> None:
         """Wait until everything that lay in the topic is known."""
@@ -76,7 +86,9 @@ class SettingsReader:
             except (KafkaError, OSError, TimeoutError) as error:
                 if not self._trouble:  # once an outage, not once an attempt
                     log.warning(
-                        "the settings are not followed for now, those known stay in force", error=repr(error)
+                        "a topic is not followed for now, what is known of it stays in force",
+                        topic=self.topic,
+                        error=repr(error),
                     )
                 self._trouble = f"{self.topic} cannot be read ({error!r})"
                 await asyncio.sleep(RETRY_S)
@@ -110,9 +122,7 @@ class SettingsReader:
                 self._tell(await self._read(consumer, facts, self.values))
                 if loop.time() > look_at:
                     if await self._describe() != facts:
-                        log.warning(
-                            "the settings topic is another one now: it is read anew", topic=self.topic
-                        )
+                        log.warning("the topic is another one now: it is read anew", topic=self.topic)
                         return
                     look_at = loop.time() + LOOK_S
         finally:
@@ -142,17 +152,18 @@ class SettingsReader:
 
     def _key(self, record: ConsumerRecord, facts: TopicFacts) -> str | None:
         """The key of a record; None where there is none, or where it lies on another key's partition."""
-        self.metrics.add("settings_records")
+        self.metrics.add(f"{self.name}_records")
         try:
             key = (record.key or b"").decode()
         except UnicodeDecodeError:
             key = ""
         if key and partition_of(key, facts.partitions) == record.partition:
             return key
-        self.metrics.add("bad_settings")
+        self.metrics.add(f"bad_{self.name}")
         log.error(
-            "a setting is ignored: its key is none, or lies on a partition that is not its own. Write it "
+            "a record is ignored: its key is none, or lies on a partition that is not its own. Write it "
             "with the partitioner murmur2, Kafka's default (kcat: -X topic.partitioner=murmur2)",
+            topic=self.topic,
             key=key[:100],
             partition=record.partition,
             offset=record.offset,
@@ -169,6 +180,9 @@ class SettingsReader:
         self._caught_up.set()
 
     def _tell(self, changed: set[str], everybody: bool = False) -> None:
+        if changed:
+            for follower in self._followers:
+                follower({key: self.values.get(key) for key in changed})
         for kind, watcher in self._watchers:
             if everybody or any(key.startswith(kind) for key in changed):
                 watcher({key: value for key, value in self.values.items() if key.startswith(kind)})

@@ -12,7 +12,7 @@ from lumina_api.provision import provision
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import SETTINGS
+from lumina_schemas.topics import SERIES, SETTINGS
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.settings_reader import SettingsReader
 
@@ -72,6 +72,25 @@ async def test_all_is_read_before_it_is_ready_and_changes_follow(settings: Setti
         await until(lambda: len(told) == 3)
         assert told[-1]["prices/new"] == b"1"
         assert others == [{}]
+
+
+async def test_followers_of_another_topic_are_told_what_has_changed(settings: Settings) -> None:
+    metrics = Metrics()
+    reader = SettingsReader(settings, metrics, SERIES)
+    told: list[Mapping[str, bytes | None]] = []
+    reader.follow(told.append)
+    topic = settings.topic(SERIES)
+    async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
+        for key, value in (("a", b"1"), ("b", b"2"), ("a", b"3")):
+            await producer.send_and_wait(topic, value, key=key.encode())
+        async with reading(reader):
+            await asyncio.wait_for(reader.caught_up(), DEADLINE_S)
+            assert told == [{"a": b"3", "b": b"2"}]
+            await producer.send_and_wait(topic, b"2", key=b"b")  # as it was
+            await producer.send_and_wait(topic, None, key=b"a")
+            await until(lambda: len(told) == 2)
+            assert told[1] == {"a": None}
+    assert metrics["series_records"] == 5
 
 
 async def test_an_empty_topic_is_read_at_once(settings: Settings) -> None:

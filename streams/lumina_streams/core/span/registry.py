@@ -25,8 +25,8 @@ KEPT_MS = 7 * 24 * HOUR_MS + NOTED_MS
 """A place that was not used for seven days is free."""
 
 ACTIVE_MS = 24 * HOUR_MS
-MAX_SERIES = 1_000_000
-"""Series of all projects together: 250 bytes each."""
+MAX_SERIES = 200_000
+"""Series of all projects together, for the worker's memory."""
 
 
 class Place(Struct, gc=False):
