@@ -18,6 +18,7 @@ from lumina_streams.core.otlp import decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.lines import encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
+from lumina_streams.core.span.registry import SeriesRegistry
 from machine import facts
 from traffic import Batch, Call
 
@@ -40,7 +41,10 @@ CAPTURES = (
 def main() -> None:
     """Measure and print one JSON line."""
     prices = PriceBook()
-    landing = Landing("bench", "otlp", 0, 1)
+    now_ms = 1_764_000_000_000
+    landing = Landing("bench", "otlp", 0, 1, appended_ms=now_ms)
+    registry = SeriesRegistry(10_000)
+    registry.begin(now_ms)
     bodies = {
         "otel_genai": Batch([Call("shop", f"endpoint-{n % 5}") for n in range(SPANS)], 1, "bench").stamped()
     }
@@ -55,7 +59,7 @@ def main() -> None:
         spans = normalise(decode_traces(body), landing, prices).spans
         count = len(spans)
         parse = microseconds(partial(ExportTraceServiceRequest.FromString, body), count)
-        whole = microseconds(partial(made, body, landing, prices), count)
+        whole = microseconds(partial(made, body, landing, prices, registry), count)
         encode = microseconds(partial(encoded, spans), count)
         figures[name] = {
             "span_bytes": len(body) // count,
@@ -67,9 +71,9 @@ def main() -> None:
     print(json.dumps({"bench": "normalise", "target_us": 25, "spans": figures, "machine": facts()}))
 
 
-def made(body: bytes, landing: Landing, prices: PriceBook) -> list[Span]:
+def made(body: bytes, landing: Landing, prices: PriceBook, registry: SeriesRegistry) -> list[Span]:
     """What is measured."""
-    return normalise(decode_traces(body), landing, prices).spans
+    return normalise(decode_traces(body), landing, prices, registry=registry).spans
 
 
 def encoded(spans: list[Span]) -> list[bytes]:
