@@ -89,7 +89,10 @@ class Listing(Struct, frozen=True):
 
     def listed(self, start_ns: int) -> Priced:
         """What the list says for a time."""
-        day = self.priced[max(bisect_right(self.starts, start_ns) - 1, 0)]
+        if len(self.starts) == 1:
+            day = self.priced[0]
+        else:
+            day = self.priced[max(bisect_right(self.starts, start_ns) - 1, 0)]
         return day[0] if len(day) == 1 else day[bisect_right(self.hours, start_ns % _DAY_NS) - 1]
 
 
@@ -144,7 +147,7 @@ class PriceBook:
         """
         if reported_usd is not None and self.prefer_reported:
             return Cost(reported_usd, "estimated", AS_REPORTED, AS_REPORTED)
-        if not usage.known:
+        if usage.input is None and usage.output is None:
             return Cost(None, "unknown", f"{NO_USAGE}: the call failed" if failed else NO_USAGE)
         listing = self.listing(provider, request_model, response_model, tier, guessed, project)
         version = LIST_VERSION

@@ -50,6 +50,8 @@ class Tariff(Struct, frozen=True):
     def rates(self, input_tokens: int) -> Rates:
         """Rates of a call with this many input tokens, cached ones included."""
         found = self.tiers[0][1]
+        if len(self.tiers) == 1:
+            return found
         for start, rates in self.tiers[1:]:
             if input_tokens <= start:
                 break

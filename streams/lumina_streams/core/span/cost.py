@@ -26,13 +26,15 @@ def price(
     """Price a call. `by_text`: its tokens were estimated from the text before."""
     needs_output = call.kind not in ("embedding", "rerank")
     failed = call.status == "error"
-    lacking = usage.input is None or (usage.output is None and needs_output)
-    # A call that failed without an answer was not billed: there is nothing to estimate.
-    if prices.estimate_tokens and lacking and not by_text and not (failed and not call.output_messages):
-        guess = estimated(usage, call.system, call.input_messages, call.output_messages, needs_output)
-        by_text, usage = guess is not None, guess or usage
+    if prices.estimate_tokens and not by_text:
+        lacking = usage.input is None or (usage.output is None and needs_output)
+        # A call that failed without an answer was not billed: there is nothing to estimate.
+        if lacking and not (failed and not call.output_messages):
+            guess = estimated(usage, call.system, call.input_messages, call.output_messages, needs_output)
+            by_text, usage = guess is not None, guess or usage
+    guessed = call.provider_guessed
     cost = prices.cost(
-        "" if call.provider_guessed else call.provider,
+        "" if guessed else call.provider,
         call.request_model,
         call.response_model,
         usage,
@@ -40,7 +42,7 @@ def price(
         call.service_tier,
         needs_output=needs_output,
         failed=failed,
-        guessed=call.provider if call.provider_guessed else "",
+        guessed=call.provider if guessed else "",
         project=project,
         reported_usd=call.reported_cost_usd,
     )
