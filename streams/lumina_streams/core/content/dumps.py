@@ -25,6 +25,10 @@ _RESPONSE_ID = re.compile(RESPONSE_ID_TEXT)
 _RESPONSE_MODEL = re.compile(RESPONSE_MODEL_TEXT)
 
 
+STREAM = '"stream"'
+"""How a dumped request says whether it asked for a stream."""
+
+
 class _Choice(Struct):
     finish_reason: Any = None
 
@@ -67,7 +71,10 @@ def dumped_in(reading: Reading, outputs: Messages) -> Dumped:
     reasons: tuple[str, ...] = ()
     streaming = False
     for key in MODEL_IN:
-        dump = _decoded(reading.other.get(key) or dumps.get(key))
+        text = reading.other.get(key) or dumps.get(key)
+        if request and (streaming or not isinstance(text, str) or STREAM not in text):
+            continue  # nothing more to learn from it
+        dump = _decoded(text)
         if dump is not None:
             request = request or name_of(dump.model) or name_of(dump.model_name)
             streaming = streaming or dump.stream is True

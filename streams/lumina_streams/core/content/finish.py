@@ -31,5 +31,6 @@ def finish_reasons(value: Any) -> tuple[str, ...]:
         except (msgspec.MsgspecError, RecursionError, UnicodeError):
             return ()
     if not isinstance(value, list):
-        value = [value]
+        reason = finish_reason(value)
+        return (reason,) if reason else ()
     return tuple(reason for reason in map(finish_reason, value[:MAX_REASONS]) if reason)

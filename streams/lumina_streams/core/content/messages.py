@@ -6,7 +6,7 @@ LangChain dumps; as JSON text, as structured values, or spread over numbered att
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -44,6 +44,9 @@ CONTAINERS: tuple[str, ...] = (
     "input",
 )
 """Keys under which a request or response keeps its messages."""
+
+TEXT_FIELDS = frozenset({"role", "content", "finish_reason"})
+"""All that a message of plain text has."""
 
 
 def messages_of(value: Any, role: str) -> Messages:
@@ -116,8 +119,11 @@ def tool_calls_of(messages: Messages) -> tuple[ToolCall, ...]:
     return tuple(calls)
 
 
-def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages:
+def indexed_messages(entries: Sequence[tuple[Path, Any]], role: str) -> Messages:
     """Messages from attributes such as `gen_ai.prompt.0.content`; a path starts with the message's number."""
+    texts = _texts(entries, role)
+    if texts is not None:
+        return texts
     messages: list[Message] = []
     for fields in indexed_trees(entries):
         if isinstance(fields, dict):
@@ -127,6 +133,34 @@ def indexed_messages(entries: Iterable[tuple[Path, Any]], role: str) -> Messages
             messages.append(_message(fields, role))
         else:
             messages.extend(messages_of(fields, role))
+    return tuple(messages)
+
+
+def _texts(entries: Iterable[tuple[Path, Any]], role: str) -> Messages | None:
+    """The messages where each has a role, a text and a finish reason at most; else None. Most are such."""
+    found: dict[str | int, dict[str | int, str]] = {}
+    for path, value in entries:
+        if len(path) != 2 or path[1] not in TEXT_FIELDS or type(value) is not str:
+            return None
+        number, field = path
+        if number in found:
+            found[number][field] = value
+        else:
+            found[number] = {field: value}
+    messages = []
+    for number in sorted(found) if len(found) > 1 else found:
+        get = found[number].get
+        text = get("content")
+        if text and text.startswith("[{"):  # perhaps blocks
+            return None
+        reason = get("finish_reason")
+        messages.append(
+            Message(
+                _role(get("role"), role),
+                (Part("text", text),) if text else (),
+                (finish_reason(reason) or None) if reason else None,
+            )
+        )
     return tuple(messages)
 
 
@@ -247,10 +281,7 @@ def _message(item: dict[str, Any], role: str) -> Message:
         item = item["kwargs"]
     elif isinstance(inner, str):
         return _text_message(role, inner)
-    named = item.get("role")
-    if isinstance(named, str) and named and named != "unknown":
-        named = named.lower()
-        role = ROLES.get(named, named)
+    role = _role(item.get("role"), role)
     content = next((item[key] for key in ("parts", "content", "contents", "text") if item.get(key)), None)
     if isinstance(content, dict) and isinstance(content.get("parts"), list):  # a Gemini candidate
         return replace(_message(content, role), finish_reason=finish_reason(reason) or None)
@@ -275,6 +306,14 @@ def _message(item: dict[str, Any], role: str) -> Message:
     if isinstance(refusal, str) and refusal:
         parts += (Part("refusal", content=refusal),)
     return Message(role, parts, finish_reason(reason) or None)
+
+
+def _role(named: Any, role: str) -> str:
+    """A message's role in our spelling; `role` where it names none."""
+    if not isinstance(named, str) or not named or named == "unknown":
+        return role
+    spelled: str = named.lower()
+    return ROLES.get(spelled, spelled)
 
 
 def _langchain_role(item: dict[str, Any], role: str) -> str:

@@ -17,7 +17,7 @@ from lumina_streams.core.content.messages import (
     system_of,
 )
 from lumina_streams.core.content.parts import UNREADABLE
-from lumina_streams.core.span.attributes import Reading
+from lumina_streams.core.span.attributes import Path, Reading
 
 _ROLES = {"input": "user", "output": "assistant"}
 
@@ -67,9 +67,12 @@ def _elsewhere(reading: Reading, side: str, events: Messages, leaf: bool, rest: 
     """Messages of one side where the OTel attribute has none."""
     role = _ROLES[side]
     if reading.indexed:
-        for rank in sorted({rank for of, rank, _, _ in reading.indexed if of == side}):
-            pieces = ((path, value) for of, at, path, value in reading.indexed if of == side and at == rank)
-            messages = indexed_messages(pieces, role)
+        pieces: dict[int, list[tuple[Path, Any]]] = {}
+        for of, rank, path, value in reading.indexed:
+            if of == side:
+                pieces.setdefault(rank, []).append((path, value))
+        for rank in sorted(pieces):
+            messages = indexed_messages(pieces[rank], role)
             if messages:
                 return messages
     if events or not rest:
