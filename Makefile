@@ -14,7 +14,7 @@ INSTALL := $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.t
 # ARGS goes to the command behind `up`, `demo`, `test` and `reset`: make up ARGS="--port 8090"
 ARGS ?=
 
-.PHONY: help up demo test faults lint format bench reset setup schemas constraints
+.PHONY: help up demo test faults lint format bench reset setup schemas plots constraints
 .DEFAULT_GOAL := help
 
 help:
@@ -23,10 +23,11 @@ help:
 	@echo "make test     run all tests, on a real Kafka"
 	@echo "make faults   attack a running Lumina, many times, and print what each attack cost"
 	@echo "make lint     check format, style, types and generated files"
-	@echo "make bench    measure throughput and latency on this machine"
+	@echo "make bench    measure speed on this machine, and accuracy"
 	@echo "make reset    empty the local data folder"
 	@echo "make format   let ruff write format and fixable findings"
 	@echo "make schemas  write the generated files: JSON Schemas, tables of settings and topics"
+	@echo "make plots    draw the plots of docs/alerts.md anew (ARGS=--check: say which differ)"
 	@echo "make constraints  pin the newest packages that fit (constraints.txt)"
 
 up: $(VENV)/.runtime
@@ -67,8 +68,15 @@ schemas: $(VENV)/.dev
 	$(BIN)/python -m lumina_schemas.reference
 	@PYTHONPATH=tests $(BIN)/python -m corpus.table
 
+plots: $(VENV)/.runtime
+	$(BIN)/python bench/plots.py $(ARGS)
+
 bench: $(VENV)/.runtime
 	$(BIN)/python bench/normalise.py
+	$(BIN)/python bench/detect.py --calls 40000
+	$(BIN)/python bench/accuracy.py --series 12 --days 8 --fastest 4 --sizes 20 1000
+	$(BIN)/python bench/accuracy.py --cold
+	$(BIN)/python bench/series.py --synthetic 1000
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/latency.py
 

@@ -4,10 +4,15 @@ import logging
 
 import typer
 
+from lumina_api.commands.alerts import ack, resolve, snooze
+from lumina_api.commands.backtest import backtest
+from lumina_api.commands.baselines import baselines
 from lumina_api.commands.dlq import app as dlq
+from lumina_api.commands.mark import mark
 from lumina_api.commands.normalise import normalise_files
 from lumina_api.commands.partitions import partitions
 from lumina_api.commands.reprice import command as reprice
+from lumina_api.commands.rule import app as rule
 from lumina_api.commands.stack import down, reset, status, up
 from lumina_api.commands.tail import tail
 from lumina_api.commands.topics import topics
@@ -24,8 +29,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (up, status, down, tail, demo, topics, partitions, reset):
+for command in (
+    up,
+    status,
+    down,
+    tail,
+    ack,
+    snooze,
+    resolve,
+    mark,
+    demo,
+    topics,
+    partitions,
+    baselines,
+    reset,
+):
     app.command()(command)
 app.command("normalise")(normalise_files)
+app.command("backtest")(backtest)
 app.command("reprice")(reprice)
+app.add_typer(rule, name="rule")
 app.add_typer(dlq, name="dlq")

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
-from lumina_schemas.topic_facts import describe
+from lumina_schemas.topic_facts import TopicFacts, describe
 from lumina_schemas.topics import Topic
 
 
@@ -17,13 +17,19 @@ class MissingTopic(LookupError):
     """A topic that is needed does not exist."""
 
 
-async def partitions_of(settings: Settings, topic: Topic) -> list[TopicPartition]:
-    """The partitions of a topic. Raises MissingTopic, KafkaError."""
-    name = settings.topic(topic)
+async def facts_of(settings: Settings, name: str) -> TopicFacts:
+    """Kafka's id and the partitions of a topic by its full name. Raises MissingTopic, KafkaError."""
     facts = await describe(client_options(settings, "lumina-log"), [name])
     if name not in facts:
         raise MissingTopic(f"Topic {name} does not exist. `lumina up` or `lumina topics --create` makes it.")
-    return [TopicPartition(name, number) for number in range(facts[name].partitions)]
+    return facts[name]
+
+
+async def partitions_of(settings: Settings, topic: Topic) -> list[TopicPartition]:
+    """The partitions of a topic. Raises MissingTopic, KafkaError."""
+    name = settings.topic(topic)
+    facts = await facts_of(settings, name)
+    return [TopicPartition(name, number) for number in range(facts.partitions)]
 
 
 def consumer(settings: Settings) -> AIOKafkaConsumer:

@@ -51,10 +51,10 @@ class Signal(Struct, frozen=True, omit_defaults=True):
 class Cause(Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):
     """The attribute that separates the new calls from the old ones."""
 
-    what: str  # request_model, prompt_version, input_tokens, output_tokens, ...
+    what: str  # request_model, prompt_version, release, input_tokens, price, ...: docs/alerts.md has all
     from_: str
     to: str
-    share: float  # of the new calls that have `to`
+    share: float  # of the new calls that have `to`, from the first of them on
 
 
 class CostPart(Struct, frozen=True, omit_defaults=True):
@@ -71,7 +71,7 @@ class ChangedAttribute(Struct, frozen=True, omit_defaults=True, rename={"from_":
     from_: str
     to: str
     share_before: float = 0.0  # of the baseline's calls that have `to`
-    share: float = 0.0  # of the new calls that have `to`
+    share: float = 0.0  # of the new calls that have `to`, from the first of them on
     at: str = ""  # mark: RFC 3339
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.baseline import SeriesBaseline
 from lumina_schemas.call import Call
-from lumina_schemas.control import Command, SeriesCommand, Tick
+from lumina_schemas.control import Command, Mark, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.correction import Correction
 from lumina_schemas.generated import run
 from lumina_schemas.price import Price
@@ -27,12 +28,15 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "tick": Tick,
     "command": Command,
     "series-command": SeriesCommand,
+    "mark": Mark,
+    "series-mark": SeriesMark,
     "rule": Rule,
     "rule-change": RuleChange,
     "price": Price,
     "correction": Correction,
     "call": Call,
     "series": KnownSeries,
+    "baseline": SeriesBaseline,
 }
 """Every public record by the name of its file."""
 

@@ -139,7 +139,7 @@ class Settings(BaseSettings):
         default=200.0, gt=0, description="Spend per minute must stand this many percent above its usual."
     )
     latency_spike_pct: float = Field(
-        default=50.0, gt=0, description="Latency must stand this many percent above its baseline to alert."
+        default=30.0, gt=0, description="Latency must stand this many percent above its baseline to alert."
     )
     error_spike_points: float = Field(
         default=5.0,

@@ -177,10 +177,10 @@ DLQ = Topic(
 )
 DETECT_CHANGELOG = Topic(
     "stream-detect-changelog",
-    "Faust's changelog of the detect table: h|series hot, c|series cold state, p|N clock, r|N rules",
+    "Faust's changelog of the detect table: h|series hot, c|series cold state, p|N clock, r|N rules, marks",
     partitioned_by="series",
     writer="detect",
-    readers=("detect",),
+    readers=("detect", "`lumina baselines`"),
     cleanup="compact",
     config=COMPACTED,
     changelog_of=STREAM,

@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from lumina_schemas.alert import Alert
-from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick
+from lumina_schemas.control import COMMAND, MARK, TICK, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.kafka import client_options
 from lumina_schemas.rule import RULES, RuleChange
 from lumina_schemas.settings import Settings
@@ -22,17 +22,19 @@ from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import TYPE_HEADER
 from lumina_streams.agents.normalise import MESSAGE_OVERHEAD
-from lumina_streams.agents.partition import Partition, rules_key
 from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
+from lumina_streams.core.series.keys import rules_key
+from lumina_streams.core.series.partition import Partition
 from lumina_streams.core.series.quiet import advance
+from lumina_streams.core.series.revision import is_newer, payload_of
 from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.state import learned_from
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.lines import encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
-from lumina_streams.transport.revision import is_newer, payload_of
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"
 
@@ -93,7 +95,7 @@ def comparable(state: SeriesState, clocks: bool) -> bytes:
     hot = msgspec.structs.replace(state.hot, cold_version=0)
     if not clocks:
         hot = msgspec.structs.replace(hot, clock_ms=0, heard_ms=0)
-    _, *cold = msgspec.msgpack.decode(state.pack_cold()[8:])
+    _, *cold = msgspec.msgpack.decode(learned_from(state.pack_cold()))
     return msgspec.msgpack.encode((hot, cold))
 
 
@@ -170,6 +172,8 @@ async def replayed_run(settings: Settings, failed: Failed = lambda *_: False) ->
             with suppress(msgspec.ValidationError):  # for the dlq
                 change = msgspec.json.decode(record.value, type=RuleChange)
                 pass_time(partition, partition.change_rules(change, states.get) or ())
+        elif kind == MARK:
+            partition.take_mark(msgspec.json.decode(record.value, type=SeriesMark))
         elif kind == COMMAND:
             asked = msgspec.json.decode(record.value, type=SeriesCommand)
             src = asked.src or Source(epoch, "control", record.partition, record.offset, 0)

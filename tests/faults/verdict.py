@@ -10,7 +10,7 @@ from e2e.truth import actual_run, landed_run, records, replayed_run
 from faults.attack import Outcome
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import DETECT_CHANGELOG
-from lumina_streams.transport.revision import revision_of
+from lumina_streams.core.series.revision import revision_of
 
 SETTLE_S = 60.0
 

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from lumina_schemas.alert import Alert, Baseline, Signal
+from lumina_schemas.baseline import MeasureBaseline, SeriesBaseline, WindowBaseline
 from lumina_schemas.call import call_of
-from lumina_schemas.control import Command, Reached, SeriesCommand, Tick
+from lumina_schemas.control import Command, Mark, Reached, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.correction import Correction
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
 from lumina_schemas.price import Price, PriceTier, TokenPrices
@@ -60,6 +61,10 @@ EXAMPLES: dict[str, msgspec.Struct] = {
     "series-command": SeriesCommand(
         v=1, src=SRC, type="resolve", alert_id="i", series_id="ab" * 8, by="ada", reason="false"
     ),
+    "mark": Mark(v=1, type="mark", id="m", text="release 1.4", at=datetime.now(UTC), by="ada"),
+    "series-mark": SeriesMark(
+        v=1, src=SRC, type="mark", id="m", text="new prices", at=datetime.now(UTC), by="ada", expected=True
+    ),
     "rule": Rule(v=1, project="p", cost_spike_pct=50.0),
     "rule-change": RuleChange(v=1, id="p", src=SRC, rule=Rule(v=1, min_samples=50)),
     "price": Price(
@@ -81,6 +86,39 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         by="lumina reprice",
     ),
     "series": KnownSeries(v=1, project="p", service="s", endpoint="e", since_ms=1, seen_ms=2, calls=True),
+    "baseline": SeriesBaseline(
+        v=1,
+        project="p",
+        service="s",
+        endpoint="e",
+        series_id="ab" * 8,
+        state="learning",
+        progress="learning (137/200, about 40 min)",
+        calls=150,
+        known=137,
+        wanted=200,
+        ready_in_min=39.4,
+        calls_per_min=1.6,
+        newest="2026-01-01T00:00:00.000Z",
+        measures=(
+            MeasureBaseline(
+                measure="cost",
+                unit="usd_per_call",
+                windows=(
+                    WindowBaseline(
+                        window="1h",
+                        n=137,
+                        mean=0.005,
+                        p50=0.004,
+                        p95=0.009,
+                        p99=0.02,
+                        log_location=-5.5,
+                        log_spread=0.4,
+                    ),
+                ),
+            ),
+        ),
+    ),
 }
 EXAMPLES["call"] = call_of(EXAMPLES["span"])  # type: ignore[arg-type]
 

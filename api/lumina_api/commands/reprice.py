@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from typing import Annotated, NoReturn
 
 import msgspec
@@ -10,6 +9,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from lumina_api.commands.settings import read_settings
+from lumina_api.commands.times import nanoseconds_of
 from lumina_api.log import MissingTopic
 from lumina_api.repricing import Report, Sums, reprice
 from lumina_api.stack.state import of_running_stack
@@ -18,16 +18,6 @@ from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.price_file import PriceFileError
 
 GROUPS_SHOWN = 20
-
-
-def nanoseconds_of(text: str) -> int:
-    """A time as a user writes it, in Unix ns."""
-    from lumina_api.rest.moment import moment  # brings all of REST with it: half of the start of a command
-
-    try:
-        return moment(text).resolve(time.time_ns())
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}.") from error
 
 
 def command(

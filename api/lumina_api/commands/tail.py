@@ -22,6 +22,7 @@ from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.span import Content, Line, Span
 from lumina_schemas.topics import ALERTS, SPANS, TYPE_HEADER
+from lumina_streams.core.alert.summary import SUMMARY_CHARS
 
 CALL_KINDS = ("llm", "embedding", "rerank")
 
@@ -61,7 +62,9 @@ def describe_alert(alert: Alert) -> str:
     """An alert in one line: time, state, kind, series, summary."""
     series = f"{plain(alert.project, 40)}/{plain(alert.service, 40)}/{plain(alert.endpoint, 60)}"
     head = f"{plain(alert.updated_at, 40)}  {alert.severity.upper()}  {alert.kind}  {alert.state}"
-    return f"{head}  {series}  {plain(alert.summary, 300)}  id {plain(alert.id, 40)} rev {alert.rev}"
+    return (
+        f"{head}  {series}  {plain(alert.summary, SUMMARY_CHARS)}  id {plain(alert.id, 40)} rev {alert.rev}"
+    )
 
 
 def span_lines(value: bytes, project: str, calls_only: bool, raw: bool) -> Iterator[str]:

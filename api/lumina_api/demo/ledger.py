@@ -9,8 +9,7 @@ from lumina_api.demo import PROJECT
 from lumina_api.demo.scenario import Incident
 from lumina_api.text import plain
 from lumina_schemas.alert import Alert
-
-SUMMARY_CHARS = 400
+from lumina_streams.core.alert.summary import SUMMARY_CHARS
 
 
 @dataclass

@@ -98,7 +98,7 @@ class LogRouting:
         return Routed(partition_of(command.series_id, self._partitions), value)
 
     def _broadcast(self, partition: int, value: bytes) -> Route:
-        """What concerns no single series (rules) lies in every old partition, and once in every new one."""
+        """What concerns no single series (rules, marks): in every old partition, once in every new one."""
         met = self._met[partition]
         met[value] += 1
         shared = (value, met[value])
@@ -136,7 +136,8 @@ def route_state(key: bytes, value: bytes | None, before: int, partitions: int) -
     """The new records of one record of the table's changelog, which had `before` partitions.
 
     `h|series` and `c|series|slot` go where their series goes. `p|number` and `r|number` are what a partition
-    keeps beside its series: its clock, which names its log's Kafka id, and its rules, the same in all. A new
+    keeps beside its series: its clock, which names its log's Kafka id, with the projects' active series;
+    its rules and marks, the same in all. A new
     one begins with those of an old one. Raises UnknownKey.
     """
     kind, *rest = key.split(b"|")

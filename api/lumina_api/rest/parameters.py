@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lumina_api.rest.moment import NS, Moment, MomentParameter
 from lumina_api.views.queries import Filters, Group, Order
+from lumina_schemas.alert import AlertKind, AlertState, Severity
 
 # Lists show the last day unless asked otherwise: older spans are there, but seldom what is looked for.
 DEFAULT_SINCE = Moment(24 * 3600 * NS, before_now=True)
@@ -130,15 +131,9 @@ class SeriesParameters(NoParameters):
 class AlertParameters(NoParameters):
     """A list of alerts."""
 
-    state: list[Literal["open", "acknowledged", "snoozed", "resolved"]] = Field(
-        default=[], max_length=4, description=_any_of("State")
-    )
-    kind: list[Literal["cost_spike", "quality_drop", "cost_and_quality"]] = Field(
-        default=[], max_length=3, description=_any_of("Kind")
-    )
-    severity: list[Literal["info", "warning", "critical"]] = Field(
-        default=[], max_length=3, description=_any_of("Severity")
-    )
+    state: list[AlertState] = Field(default=[], max_length=4, description=_any_of("State"))
+    kind: list[AlertKind] = Field(default=[], max_length=20, description=_any_of("Kind"))
+    severity: list[Severity] = Field(default=[], max_length=3, description=_any_of("Severity"))
     project: Names = Field(default=[], description=_any_of("Project"))
     service: Names = Field(default=[], description=_any_of("Service"))
     endpoint: Names = Field(default=[], description=_any_of("Endpoint"))

@@ -1,9 +1,9 @@
 """detect: the log of every series in, alerts out; the tables keep what each series is used to."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import groupby
 
 import msgspec
@@ -11,7 +11,7 @@ import structlog
 from faust.types import EventT, StreamT
 
 from lumina_schemas.alert import Alert
-from lumina_schemas.control import COMMAND, TICK, SeriesCommand, Tick, problem_of
+from lumina_schemas.control import COMMAND, MARK, TICK, SeriesCommand, SeriesMark, Tick, problem_of
 from lumina_schemas.dead_letter import Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
@@ -23,14 +23,16 @@ from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEA
 from lumina_streams.agents import dlq
 from lumina_streams.agents.doors import UNREADABLE
 from lumina_streams.agents.outbox import Outbox
-from lumina_streams.agents.partition import Partition, clock_key, rules_key
+from lumina_streams.agents.shelf import Shelf
 from lumina_streams.app import WorkerApp
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
+from lumina_streams.core.series.keys import HOT, clock_key, cold_key, hot_key, rules_key
+from lumina_streams.core.series.partition import Partition
 from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rulebook import RuleBookFullError
 from lumina_streams.core.series.rules import Rules
-from lumina_streams.core.series.step import SeriesState, cold_version, step
+from lumina_streams.core.series.step import SeriesState, step
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
@@ -38,34 +40,18 @@ from lumina_streams.transport.table import SeriesTable
 
 log = structlog.get_logger()
 
-STATES_IN_MEMORY = 2_000
-"""Unpacked series kept at hand; the packed ones are all in the table."""
-
-HOT = b"h|"
-
 encode = msgspec.json.Encoder().encode
 _decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_command = msgspec.json.Decoder(SeriesCommand).decode
+_decode_mark = msgspec.json.Decoder(SeriesMark).decode
 _decode_change = msgspec.json.Decoder(RuleChange).decode
-
-
-def hot_key(series_id: str) -> bytes:
-    """Table key of what changes with every run."""
-    return HOT + series_id.encode()
-
-
-def cold_key(series_id: str, version: int) -> bytes:
-    """Table key of a cold version. Two slots, used in turn: writing version k + 1 leaves version k as it was,
-    so that after a crash before the hot value follows, what the old hot value names is still there.
-    """
-    return f"c|{series_id}|{version % 2}".encode()
 
 
 Action = Callable[[SeriesState], list[Alert]]
 """What a control message does to a series."""
 
-Applied = tuple[Call, int]
-"""A call that was applied, and the clock at its place in the log."""
+Applied = tuple[Call, int, Rules]
+"""A call that was applied, and what held at its place in the log: the clock, the rules."""
 
 
 @dataclass
@@ -99,10 +85,10 @@ class Detector:
         self.dlq_topic = settings.topic(DLQ)
         self.spans_topic = settings.topic(SPANS)
         self._partitions: dict[int, Partition] = {}
-        self._states: OrderedDict[str, tuple[bytes | None, SeriesState]] = OrderedDict()
+        self._shelf = Shelf(table.read, table.stored)
 
     async def process(self, events: list[EventT[bytes]]) -> None:
-        """Apply what has arrived. A change of the rules is a run of its own: see Partition."""
+        """Apply what has arrived. Changes of the rules and marks are runs of their own: see Partition."""
         for run in runs_of(events):
             await self._process(run)
 
@@ -121,7 +107,7 @@ class Detector:
             if state.cold_dirty or (state.cold_version and not self.table.is_ours(partition.number, cold)):
                 await self.table.write(partition.number, cold, state.pack_cold())
             await self.table.write(partition.number, hot_key(series_id), state.pack_hot())
-            self._remember(series_id, state)
+            self._shelf.put(series_id, state)
             partition.expect(state)
         for partition in self._partitions.values():
             for key, value in partition.take_changes():  # last: see Partition
@@ -138,7 +124,7 @@ class Detector:
             self._partitions[number] = partition
             for key in self.table.store.keys_of(number):
                 if key.startswith(HOT):
-                    state = self._state(key.removeprefix(HOT).decode())
+                    state = self._shelf.take(key.removeprefix(HOT).decode())
                     assert state is not None
                     self._publish(partition.adopt(state), run)
 
@@ -154,6 +140,8 @@ class Detector:
             self._command(event, partition, run)
         elif kind == RULES:
             self._change(event, partition, run)
+        elif kind == MARK:
+            self._mark(event, partition, run)
         else:
             self.metrics.add("control_messages_skipped")
             log.debug("skipped a control message of a type that this version does not know", type=kind)
@@ -169,8 +157,9 @@ class Detector:
             return
         run.changed[call.series_id] = changed
         state, clock_ms = changed.state, partition.clock.ms
+        rules = partition.rules_for(state)
         try:
-            alerts = step(state, call, partition.rules_for(state), run.detected_at, clock_ms)
+            alerts = step(state, call, rules, run.detected_at, clock_ms)
         except Exception as error:
             # A bug of ours must not stop the partition, nor show the prompt that met it.
             log.error(
@@ -181,7 +170,7 @@ class Detector:
             self._reject(event, line, f"internal error: {type(error).__name__}", run, call=call)
             self._undo(changed, call, run)
             return
-        changed.done.append((call, clock_ms))
+        changed.done.append((call, clock_ms, rules))
         self._publish(alerts, run)
 
     def _undo(self, changed: Changed, call: Call, run: Run) -> None:
@@ -190,15 +179,14 @@ class Detector:
         A step that raises may have come halfway: what it left would be in the baseline, and the call's id
         among those seen, so that it could never be re-driven.
         """
-        self._states.pop(call.series_id, None)
-        state = self._state(call.series_id)
+        self._shelf.drop(call.series_id)
+        state = self._shelf.take(call.series_id)
         if state is None:
             state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
         changed.done.append(_positioned(call.src))
-        rules = changed.partition.rules_for(state)
         for action in changed.done:  # their alerts are in the outbox already
             if isinstance(action, tuple):
-                applied, clock_ms = action
+                applied, clock_ms, rules = action
                 state.positions.advance(applied.src)
                 step(state, applied, rules, run.detected_at, clock_ms)
             else:
@@ -243,18 +231,27 @@ class Detector:
         self._advance(due, partition, run)
         self.metrics.add("rules")
 
+    def _mark(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
+        """Take a mark into the partition's book."""
+        value = event.message.value or b""
+        try:
+            mark = _decode_mark(value)
+        except UNREADABLE as error:
+            self._reject(event, value, f"not a mark: {error}", run, stage="control")
+            return
+        self.metrics.add("marks" if partition.take_mark(mark) else "duplicate_marks")
+
     def _advance(self, due: list[str], partition: Partition, run: Run) -> None:
         """Let the partition's time come to the series that are due."""
-        clock_ms = partition.clock.ms
-
-        def apply(state: SeriesState) -> list[Alert]:
-            return advance(state, clock_ms, partition.rules_for(state), run.detected_at)
-
         for series_id in due:
             if changed := self._changing(series_id, partition, run):
                 run.changed[series_id] = changed
-                self._publish(apply(changed.state), run)
-                changed.done.append(apply)
+                rules = partition.rules_for(changed.state)
+                action = partial(
+                    advance, clock_ms=partition.clock.ms, rules=rules, detected_at=run.detected_at
+                )
+                self._publish(action(changed.state), run)
+                changed.done.append(action)
 
     def _command(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
         """Obey a command on an alert, or send it to where its series is."""
@@ -287,10 +284,10 @@ class Detector:
             self.metrics.add("duplicate_commands")
             return
         run.changed[asked.series_id] = changed
-        clock_ms = partition.clock.ms
+        clock_ms, rules = partition.clock.ms, partition.rules_for(changed.state)
 
         def apply(state: SeriesState) -> list[Alert]:
-            return command(state, asked, partition.rules_for(state), run.detected_at, clock_ms)
+            return command(state, asked, rules, run.detected_at, clock_ms)
 
         alerts = apply(changed.state)
         changed.done.append(_positioned(src, apply))
@@ -341,32 +338,8 @@ class Detector:
         """A series as this run has left it so far; None where it was never seen."""
         if known := run.changed.get(series_id):
             return known
-        state = self._state(series_id)
+        state = self._shelf.take(series_id)
         return None if state is None else Changed(partition, state)
-
-    def _state(self, series_id: str) -> SeriesState | None:
-        """The state of a series: unpacked before, or packed in the table; None where it was never seen.
-
-        What was unpacked before counts only while the table still holds the very bytes it was written as:
-        a rebalance may have brought newer ones.
-        """
-        stored = self.table.stored(hot_key(series_id))
-        remembered = self._states.get(series_id)
-        if remembered and remembered[0] is stored:
-            self._states.move_to_end(series_id)
-            return remembered[1]
-        hot = self.table.read(hot_key(series_id))
-        if hot is None:
-            return None
-        version = cold_version(hot)
-        cold = self.table.read(cold_key(series_id, version)) if version else None
-        return SeriesState.unpack(hot, cold)
-
-    def _remember(self, series_id: str, state: SeriesState) -> None:
-        self._states[series_id] = (self.table.stored(hot_key(series_id)), state)
-        self._states.move_to_end(series_id)
-        while len(self._states) > STATES_IN_MEMORY:
-            self._states.popitem(last=False)
 
 
 def _positioned(src: Source, action: Action = lambda _: []) -> Action:
@@ -388,8 +361,8 @@ def control_type(event: EventT[bytes]) -> bytes | None:
 
 
 def runs_of(events: list[EventT[bytes]]) -> Iterator[list[EventT[bytes]]]:
-    """What has arrived, cut before and behind changes of the rules."""
-    for _, run in groupby(events, lambda event: control_type(event) == RULES):
+    """What has arrived, cut before and behind changes of the rules, and marks."""
+    for _, run in groupby(events, lambda event: control_type(event) in (RULES, MARK)):
         yield list(run)
 
 

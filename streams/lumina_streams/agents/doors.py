@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
+from msgspec import Struct
 
-from lumina_schemas.control import COMMAND, Command, SeriesCommand, problem_of
+from lumina_schemas.control import COMMAND, MARK, Command, Mark, SeriesCommand, SeriesMark, problem_of
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import KIND, RULE_VERSION, RULES, Rule, RuleChange
 from lumina_schemas.source import Source
@@ -27,14 +28,14 @@ class Control(NamedTuple):
 
     partition: int
     value: bytes
+    header: bytes
+    """Value of `lumina-type`."""
 
 
 class Door(NamedTuple):
     """A public door. `open` raises ValueError, saying why, for what cannot pass."""
 
     topic: Topic
-    header: bytes
-    """Value of `lumina-type` of what passes."""
     counted_as: str
     """The metric that counts its entries."""
     open: Callable[[Entry, int], list[Control]]
@@ -44,9 +45,42 @@ class Door(NamedTuple):
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _encode = msgspec.json.Encoder().encode
+
+
+class _Typed(Struct):
+    """As much of a record as tells which it is."""
+
+    type: str = ""
+
+
+_decode_type = msgspec.json.Decoder(_Typed).decode
 _decode_command = msgspec.json.Decoder(Command).decode
+_decode_mark = msgspec.json.Decoder(Mark).decode
 _decode_rule = msgspec.json.Decoder(Rule).decode
 _decode_change = msgspec.json.Decoder(RuleChange).decode
+
+
+def asked_of(entry: Entry, partitions: int) -> list[Control]:
+    """A command goes to the partition of its series, a mark to every partition."""
+    try:
+        is_mark = _decode_type(entry.value or b"").type == "mark"
+    except UNREADABLE:
+        is_mark = False  # what is wrong with it is said as of a command
+    return mark_of(entry, partitions) if is_mark else command_of(entry, partitions)
+
+
+def mark_of(entry: Entry, partitions: int) -> list[Control]:
+    """A mark goes to every partition: it may meet any series."""
+    try:
+        mark = _decode_mark(entry.value or b"")
+    except UNREADABLE as error:
+        raise ValueError(f"not a mark: {error}") from error
+    for name, text in (("text", mark.text), ("by", mark.by)):
+        if not text.strip():
+            raise ValueError(f"not a mark: `{name}` is blank.")
+    fields = {name: getattr(mark, name) for name in Mark.__struct_fields__}
+    value = _encode(SeriesMark(src=entry.src, **fields))
+    return [Control(partition, value, MARK) for partition in range(partitions)]
 
 
 def command_of(entry: Entry, partitions: int) -> list[Control]:
@@ -60,7 +94,7 @@ def command_of(entry: Entry, partitions: int) -> list[Control]:
         raise ValueError(f"not a command: {problem}")
     fields = {name: getattr(command, name) for name in Command.__struct_fields__}
     value = _encode(SeriesCommand(src=entry.src, **fields))
-    return [Control(partition_of(command.series_id, partitions), value)]
+    return [Control(partition_of(command.series_id, partitions), value, COMMAND)]
 
 
 def rule_of(entry: Entry, partitions: int) -> list[Control]:
@@ -86,10 +120,10 @@ def rule_of(entry: Entry, partitions: int) -> list[Control]:
             f"key {key} belongs on partition {home}: write it with the partitioner murmur2, Kafka's default "
             "(kcat: -X topic.partitioner=murmur2)"
         )
-    return [Control(partition, value) for partition in range(partitions)]
+    return [Control(partition, value, RULES) for partition in range(partitions)]
 
 
 DOORS = (
-    Door(COMMANDS, COMMAND, "commands", command_of),
-    Door(SETTINGS, RULES, "rules", rule_of),
+    Door(COMMANDS, "commands", asked_of),
+    Door(SETTINGS, "rules", rule_of),
 )

@@ -73,7 +73,7 @@ class Router:
                 self.settings.topic(SPANS),
                 control.value,
                 partition=control.partition,
-                headers=[(TYPE_HEADER, self.door.header)],
+                headers=[(TYPE_HEADER, control.header)],
             )
         if passing:
             self.metrics.add(self.door.counted_as)

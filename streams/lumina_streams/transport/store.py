@@ -6,7 +6,7 @@ from typing import Any
 from faust.stores import memory
 from faust.types import TP, EventT
 
-from lumina_streams.transport.revision import Revision, is_newer, revised, revision_of
+from lumina_streams.core.series.revision import Revision, is_newer, revised, revision_of
 
 
 class Store(memory.Store):

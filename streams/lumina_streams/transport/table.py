@@ -3,8 +3,8 @@
 import faust
 from faust.types import TP
 
+from lumina_streams.core.series.revision import payload_of, revision_of
 from lumina_streams.transport.lease import moment
-from lumina_streams.transport.revision import payload_of, revision_of
 from lumina_streams.transport.store import Store
 
 

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from lumina_api.generations.routing import LogRouting, Routed, Starts, UnknownKey, route_state
-from lumina_schemas.control import COMMAND, CONTROL_VERSION, TICK, SeriesCommand
+from lumina_schemas.control import COMMAND, CONTROL_VERSION, MARK, TICK, SeriesCommand
 from lumina_schemas.partition import partition_of
+from lumina_schemas.rule import RULES
 from lumina_schemas.source import Source
 from lumina_schemas.topics import TYPE_HEADER
 
@@ -59,9 +60,10 @@ def test_ticks_stay_behind() -> None:
     assert LogRouting("e", TO).route(0, 1, b"{}", [(TYPE_HEADER, TICK)]).records == []
 
 
-def test_what_concerns_all_series_comes_once_to_each_partition_and_in_order() -> None:
+@pytest.mark.parametrize("kind", [RULES, MARK])
+def test_what_concerns_all_series_comes_once_to_each_partition_and_in_order(kind: bytes) -> None:
     routing = LogRouting("e", TO)
-    headers = [(TYPE_HEADER, b"rules")]
+    headers = [(TYPE_HEADER, kind)]
     a, b = b'{"cost_spike_pct":20}', b'{"cost_spike_pct":30}'
     met = [(0, a), (1, a), (0, b), (0, a), (2, a), (1, b), (3, a), (2, b), (1, a), (3, b), (2, a), (3, a)]
     sent = [

@@ -16,7 +16,15 @@ from lumina_api.rest import models
 from lumina_api.rest.moment import moment, rfc3339
 from lumina_api.rest.problem import ProblemDetails
 from lumina_api.views.batch import nanoseconds
-from lumina_schemas.alert import Alert, Answers, Cause, TopSpan, Transition
+from lumina_schemas.alert import (
+    Alert,
+    Answers,
+    Cause,
+    ChangedAttribute,
+    CostPart,
+    TopSpan,
+    Transition,
+)
 from lumina_schemas.span import Span, SpanError, SpanEvent, ToolCall
 
 NOW_NS = time.time_ns()
@@ -49,7 +57,14 @@ def fill(rest: Rest) -> None:
                 cause=Cause("request_model", "a", "b", 1.0),
                 answers=Answers("before", "after"),
                 history=(Transition("open", "2026-01-01T12:00:00Z", "lumina"),),
-                links={"dashboard": "/alerts/1"},
+                links={"self": "/api/v1/alerts/1"},
+                impact_usd=1.5,
+                cost_split=(CostPart("volume", -2.5),),
+                changed_attributes=(
+                    ChangedAttribute("release", "1.3", "1.4", 0.0, 1.0),
+                    ChangedAttribute("mark", "", "release 1.4", at="2026-01-01T12:00:00Z"),
+                ),
+                missing=("quality: learning",),
             )
         ),
         rest.log.alert(alert(2, state="snoozed", snoozed_until="2026-01-02T08:00:00.000Z")),

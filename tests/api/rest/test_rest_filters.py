@@ -5,7 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +16,7 @@ from api.views.span_lines import SECOND_NS, alert, mixed_spans
 from lumina_api.rest.moment import rfc3339
 from lumina_api.rest.parameters import AlertParameters, CostParameters, SpanListParameters, TraceParameters
 from lumina_api.views.batch import nanoseconds
+from lumina_schemas.alert import AlertKind
 from lumina_schemas.span import Span
 
 NOW_NS = time.time_ns()
@@ -33,7 +34,7 @@ ALERTS = [
     )
     for number, (kind, state, severity) in enumerate(
         itertools.product(
-            ("cost_spike", "quality_drop", "cost_and_quality"),
+            get_args(AlertKind),
             ("open", "acknowledged", "snoozed", "resolved"),
             ("warning", "critical"),
         )

@@ -27,10 +27,10 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of, series_id
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import COMMANDS, DETECT_CHANGELOG, OTLP, SPANS, TYPE_HEADER, Topic
-from lumina_streams.agents.detect import hot_key
+from lumina_streams.core.series.keys import hot_key
+from lumina_streams.core.series.revision import is_newer, payload_of
 from lumina_streams.core.series.state import Hot
 from lumina_streams.core.span.normalise import Landing
-from lumina_streams.transport.revision import is_newer, payload_of
 
 SETTLE_S = 40.0
 ADMIN_S = 20.0

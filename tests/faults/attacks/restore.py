@@ -19,15 +19,15 @@ from faults.traffic import land
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of, series_id
 from lumina_schemas.topics import DETECT_CHANGELOG
-from lumina_streams.agents.detect import cold_key, hot_key
 from lumina_streams.core.otlp import decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
+from lumina_streams.core.series.keys import cold_key, hot_key
+from lumina_streams.core.series.revision import Revision, revised
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.state import SeriesState
 from lumina_streams.core.series.step import step
 from lumina_streams.core.span.normalise import Landing, normalise
-from lumina_streams.transport.revision import Revision, revised
 
 RESTORED_S = 60.0
 """A table of a million records is ready within so long."""

@@ -1,4 +1,4 @@
-"""What has arrived is cut around changes of the rules, and nowhere else."""
+"""What has arrived is cut around changes of the rules and marks, and nowhere else."""
 
 from itertools import pairwise
 
@@ -7,12 +7,12 @@ from faust.types.tuples import ConsumerMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_schemas.control import COMMAND, TICK
+from lumina_schemas.control import COMMAND, MARK, TICK
 from lumina_schemas.rule import RULES
 from lumina_schemas.topics import TYPE_HEADER
 from lumina_streams.agents.detect import control_type, runs_of
 
-KINDS = st.lists(st.sampled_from([None, None, TICK, COMMAND, RULES]), max_size=20)
+KINDS = st.lists(st.sampled_from([None, None, TICK, COMMAND, RULES, MARK]), max_size=20)
 
 
 def event(offset: int, kind: bytes | None) -> Event[bytes]:
@@ -22,10 +22,10 @@ def event(offset: int, kind: bytes | None) -> Event[bytes]:
 
 
 @given(KINDS)
-def test_rules_are_in_runs_of_their_own(kinds: list[bytes | None]) -> None:
+def test_rules_and_marks_are_in_runs_of_their_own(kinds: list[bytes | None]) -> None:
     events = [event(offset, kind) for offset, kind in enumerate(kinds)]
     runs = list(runs_of(events))
     assert [one for run in runs for one in run] == events
-    kinds_of = [{control_type(one) == RULES for one in run} for run in runs]
+    kinds_of = [{control_type(one) in (RULES, MARK) for one in run} for run in runs]
     assert all(len(kind) == 1 for kind in kinds_of)
     assert all(before != after for before, after in pairwise(kinds_of))

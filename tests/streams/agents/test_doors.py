@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from lumina_schemas.control import SeriesCommand
+from lumina_schemas.control import COMMAND as COMMAND_TYPE
+from lumina_schemas.control import MARK, SeriesCommand, SeriesMark
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.source import Source
-from lumina_streams.agents.doors import Control, Entry, command_of, rule_of
+from lumina_streams.agents.doors import Control, Entry, asked_of, command_of, mark_of, rule_of
 
 DOORS = 4
 PARTITIONS = 3
@@ -84,3 +85,51 @@ def test_what_is_no_rule_is_refused_with_the_reason(come: Entry, said: str) -> N
 def test_what_is_no_command_is_refused_with_the_reason(value: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         command_of(entry(value, "5f0d"), PARTITIONS)
+
+
+MARK_VALUE: dict[str, Any] = {
+    "v": 1,
+    "type": "mark",
+    "id": "m1",
+    "text": "release 1.4",
+    "at": "2026-01-01T08:00:00Z",
+    "by": "ada",
+    "service": "checkout",
+}
+
+
+def test_a_mark_goes_to_every_partition_with_its_position() -> None:
+    come = entry(MARK_VALUE, "m1")
+    controls = asked_of(come, PARTITIONS)
+    assert [control.partition for control in controls] == list(range(PARTITIONS))
+    assert {control.header for control in controls} == {MARK}
+    (sent,) = {msgspec.json.decode(control.value, type=SeriesMark) for control in controls}
+    assert (sent.src, sent.id, sent.text, sent.service, sent.expected) == (
+        come.src,
+        "m1",
+        "release 1.4",
+        "checkout",
+        False,
+    )
+
+
+def test_the_door_tells_commands_from_marks() -> None:
+    (control,) = asked_of(entry(COMMAND, "5f0d"), PARTITIONS)
+    assert control.header == COMMAND_TYPE
+    with pytest.raises(ValueError, match="not a command"):
+        asked_of(entry(b"dance", "5f0d"), PARTITIONS)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"text": " "}, "`text` is blank"),
+        ({"by": "\t"}, "`by` is blank"),
+        ({"at": "2026-01-01T08:00:00"}, "at"),
+        ({"id": ""}, "id"),
+        ({"text": "x" * 201}, "text"),
+    ],
+)
+def test_what_is_no_mark_is_refused_with_the_reason(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        mark_of(entry(MARK_VALUE | changes, "m1"), PARTITIONS)

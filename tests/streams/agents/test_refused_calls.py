@@ -15,48 +15,23 @@ from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.span import Span
 from lumina_schemas.topics import DLQ, SPANS
-from lumina_streams.agents.detect import Detector, cold_key, hot_key
+from lumina_streams.agents.detect import Detector
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.quality.score import Verdict, judge
 from lumina_streams.core.series.call import Call
+from lumina_streams.core.series.keys import cold_key, hot_key
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.metrics import Metrics
 from streams.agents.sender import Sender
+from streams.agents.table import Table
 from topic_log import everything
 
 pytestmark = pytest.mark.kafka
 
 JUDGE = "lumina_streams.core.series.step.judge"
 NOW_NS = 1_800_000_000_000_000_000
-
-
-class Table(dict[bytes, bytes]):
-    """What was written, in the place of Faust's table: one partition, gained once and never lost."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.store = SimpleNamespace(keys_of=lambda _: [])
-        self._gained = [2]
-
-    def take_gained(self) -> list[int]:
-        gained, self._gained = self._gained, []
-        return gained
-
-    def read(self, key: bytes) -> bytes | None:
-        return self.get(key)
-
-    stored = read
-
-    def is_ours(self, *_: object) -> bool:
-        return True
-
-    async def settle(self) -> None:
-        """No former owner writes here."""
-
-    async def write(self, partition: int, key: bytes, value: bytes) -> None:
-        self[key] = value
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def test_a_late_point_finds_its_window_and_a_too_late_one_is_dropped() -> None:
     hour.add(T0 + 30 * MINUTE_MS, Sketch.of([2.0]))
     hour.add(T0 + MINUTE_MS, Sketch.of([3.0]))
     hour.add(T0 + 11 * MINUTE_MS, Sketch.of([4.0]))
-    assert [start for start, _ in hour.closed] == [T0, T0 + 10 * MINUTE_MS]
+    assert [start for start, _, _ in hour.closed] == [T0, T0 + 10 * MINUTE_MS]
     assert hour.merged().n == 4
     hour.add(T0 - 2 * HOUR_MS, Sketch.of([5.0]))
     assert hour.merged().n == 4
@@ -47,14 +47,44 @@ def test_order_changes_no_count(points: list[tuple[int, float]]) -> None:
     assert len(packed) == 1
 
 
-def test_the_day_decides_once_it_holds_enough_else_the_week() -> None:
+def test_the_week_decides_so_that_a_rise_does_not_become_its_own_baseline() -> None:
     baselines = Baselines()
     baselines.teach(T0, {"cost": Sketch.of([1.0] * 300)})
-    baselines.teach(T0 + 2 * DAY_MS, {"cost": Sketch.of([2.0] * 100)})
-    name, sketch = baselines.reference("cost", 200)
-    assert (name, sketch.n) == ("7d", 400)
-    name, sketch = baselines.reference("cost", 100)
-    assert (name, sketch.n) == ("24h", 100)
+    baselines.teach(T0 + 2 * DAY_MS, {"cost": Sketch.of([2.0] * 250)})
+    name, sketch = baselines.reference("cost")
+    assert (name, sketch.n) == ("7d", 550)
+
+
+def test_a_level_that_fell_is_believed_after_a_day() -> None:
+    baselines = Baselines()
+    baselines.teach(T0, {"cost": Sketch.of([2.0] * 300), "calls": Sketch.of([1.0] * 300)})
+    later = T0 + 2 * DAY_MS
+    baselines.teach(later, {"cost": Sketch.of([1.0] * 199), "calls": Sketch.of([1.0] * 310)})
+    assert baselines.reference("cost")[0] == "7d"
+    baselines.teach(later, {"cost": Sketch.of([1.0])})
+    assert baselines.reference("cost")[0] == "7d"  # a third of the day's calls taught nothing
+    baselines.teach(later, {"cost": Sketch.of([1.0] * 50)})
+    name, sketch = baselines.reference("cost")
+    assert (name, sketch.n) == ("24h", 250)
+
+
+def test_a_window_is_named_by_what_is_known() -> None:
+    baselines = Baselines()
+    names = []
+    for at_ms in (T0, T0 + 3 * HOUR_MS, T0 + DAY_MS):
+        baselines.teach(at_ms, {"cost": Sketch.of([1.0])})
+        names.append(baselines.window("cost"))
+    assert names == ["1h", "24h", "7d"]
+
+
+def test_what_was_kept_can_be_restored() -> None:
+    baselines = Baselines()
+    baselines.teach(T0, {"cost": Sketch.of([1.0] * 50)})
+    kept = baselines.keep(["cost"])
+    baselines.replace(T0 + HOUR_MS, "cost", Sketch.of([9.0] * 3))
+    baselines.restore(["cost"], kept)
+    assert baselines.keep(["cost"]) == kept
+    assert baselines.count("cost") == 50
 
 
 def test_a_packed_baseline_is_the_same_baseline() -> None:
@@ -66,18 +96,18 @@ def test_a_packed_baseline_is_the_same_baseline() -> None:
     twin = Baselines()
     twin.load(msgspec.msgpack.decode(packed, type=list[list[PackedRing]]))
     assert msgspec.msgpack.encode(twin.pack()) == packed
-    assert twin.reference("cost", 10)[1].pack() == baselines.reference("cost", 10)[1].pack()
+    assert twin.reference("cost")[1].pack() == baselines.reference("cost")[1].pack()
 
 
 def test_an_adopted_level_replaces_what_was_known() -> None:
     baselines = Baselines()
     baselines.teach(T0, {"cost": Sketch.of([1.0] * 50)})
     baselines.replace(T0, "cost", Sketch.of([9.0] * 3))
-    assert baselines.reference("cost", 1)[1].n == 3
+    assert baselines.reference("cost")[1].n == 3
 
 
 def test_rate_counts_the_last_hour_and_gives_a_young_series_five_minutes() -> None:
     baselines = Baselines()
-    baselines.teach(T0, {"latency": Sketch.of([1.0] * 100)})
+    baselines.teach(T0, {"calls": Sketch.of([1.0] * 100)})
     assert baselines.rate_per_min(T0 + 1000) == 20.0
     assert baselines.rate_per_min(T0 + 50 * MINUTE_MS) == 2.0

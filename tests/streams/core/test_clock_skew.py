@@ -5,9 +5,8 @@ from typing import Any
 import msgspec
 
 from lumina_streams.core.series.rules import Rules
-from lumina_streams.core.series.step import SeriesState, step
-
-AT = "2026-01-01T10:00:00Z"
+from lumina_streams.core.series.step import step
+from streams.core.bench import AT, fresh
 
 
 def test_calls_of_a_wrong_clock_change_nothing_but_their_position(make_traffic: Any) -> None:
@@ -44,7 +43,3 @@ def test_the_same_span_with_a_right_clock_still_counts(make_traffic: Any) -> Non
     assert state.hot.calls == 0
     step(state, call, Rules(), AT)
     assert state.hot.calls == 1
-
-
-def fresh() -> SeriesState:
-    return SeriesState.fresh("s", "demo", "checkout", "answer")

@@ -76,17 +76,59 @@ def test_a_snooze_can_be_moved_but_not_into_the_past(spike: Any, bench: Any) -> 
     assert bench.ask("snooze", until=bench.after(3.5)) == []
 
 
-@pytest.mark.parametrize(("reason", "said"), [(None, "manual"), ("manual", "manual"), ("false", "false")])
-def test_resolved_by_hand_it_starts_afresh(spike: Any, bench: Any, reason: Any, said: str) -> None:
+@pytest.mark.parametrize("reason", [None, "manual"])
+def test_resolved_by_hand_while_it_lasts_it_is_quiet_until_the_cooldown(
+    spike: Any, bench: Any, reason: Any
+) -> None:
     (alert,) = bench.ask("resolve", reason=reason)
-    assert (alert.state, alert.reason) == ("resolved", said)
-    assert alert.resolved_at is not None
+    assert (alert.state, alert.reason) == ("resolved", "manual")
     assert not bench.state.hot.cost.open
     for kind in ("acknowledge", "snooze", "resolve"):
         assert bench.ask(kind, until=bench.after(9) if kind == "snooze" else None) == []
-    _, again = bench.feed_until(spike.calls(60, times=4), lambda alert: alert.state == "open")
-    assert again.id == alert.id  # within the cooldown
+    calls = spike.calls(400, times=4)  # 40 min; the cooldown is 30
+    _, again = bench.feed_until(calls, lambda alert: alert.state == "open")
+    assert again.id == alert.id
     assert again.resolved_at is None
+    assert again.history[-1].note == "lasts beyond the cooldown"
+    quiet = datetime.fromisoformat(again.updated_at) - datetime.fromisoformat(alert.updated_at)
+    assert quiet.total_seconds() >= 1800
+
+
+def test_resolved_by_hand_and_over_it_does_not_come_back(spike: Any, bench: Any) -> None:
+    bench.ask("resolve")
+    assert bench.feed(spike.calls(600)) == []
+    assert bench.state.hot.book.tracks == []
+
+
+def test_marked_false_its_level_is_learned_without_another_word(spike: Any, bench: Any) -> None:
+    (alert,) = bench.ask("resolve", reason="false")
+    assert (alert.state, alert.reason) == ("resolved", "false")
+    assert bench.feed(spike.calls(600, times=4)) == []
+    assert bench.state.hot.cost.test.p50 == pytest.approx(0.016, rel=0.2)
+
+
+def test_marked_false_and_over_at_once_nothing_is_learned(spike: Any, bench: Any) -> None:
+    before = bench.state.hot.cost.test.p50
+    bench.ask("resolve", reason="false")
+    assert bench.feed(spike.calls(300)) == []
+    assert not bench.state.hot.cost.accepting
+    assert bench.state.hot.cost.test.p50 == pytest.approx(before, rel=0.2)
+
+
+def test_an_adopted_alert_is_over_when_somebody_has_seen_it(spike: Any, bench: Any) -> None:
+    bench.rules = Rules(adopt_after_s=1200)
+    bench.feed(spike.calls(400, times=4))
+    assert bench.alerts[-1].reason == "adopted"
+    assert bench.alerts[-1].state == "open"
+    (alert,) = bench.ask("acknowledge")
+    assert (alert.state, alert.reason) == ("resolved", "adopted")
+
+
+def test_a_level_that_somebody_has_seen_is_adopted_and_over(spike: Any, bench: Any) -> None:
+    bench.rules = Rules(adopt_after_s=1200)
+    bench.ask("acknowledge")
+    bench.feed(spike.calls(400, times=4))
+    assert (bench.alerts[-1].state, bench.alerts[-1].reason) == ("resolved", "adopted")
 
 
 def test_an_unknown_alert_changes_nothing(spike: Any, bench: Any) -> None:

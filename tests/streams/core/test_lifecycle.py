@@ -77,7 +77,7 @@ def test_halves_of_a_dual_signal_may_be_weaker_than_alone(
     """Three calls that are dear and bad are enough together, and neither half would be alone."""
     kinds = []
     for fields in ({"times": 5, "answer": refusal}, {"times": 5}, {"answer": refusal}):
-        traffic, bench = make_traffic(seed=11, sigma=0.4), make_bench()
+        traffic, bench = make_traffic(seed=11, sigma=0.4), make_bench(rules=Rules(active_series=1000))
         bench.feed(traffic.calls(300))
         kinds.append([alert.kind for alert in bench.feed(traffic.call(**fields) for _ in range(3))])
     assert kinds == [["cost_and_quality"], [], []]
@@ -113,8 +113,8 @@ def test_after_the_cooldown_it_is_a_new_alert(make_traffic: Any, make_bench: Any
     assert len({alert.id for alert in bench.alerts}) == 2
 
 
-def test_a_level_that_stays_is_adopted_said_once_and_stays_open(make_traffic: Any, bench: Any) -> None:
-    traffic = make_traffic(seed=7)
+def test_a_level_that_stays_is_adopted_said_once_and_stays_open(make_traffic: Any, make_bench: Any) -> None:
+    traffic, bench = make_traffic(seed=7), make_bench(rules=Rules(adopt_after_s=3600))
     bench.feed(traffic.calls(300))
     bench.feed(traffic.calls(1500, times=2))
     adopted = [alert for alert in bench.alerts if alert.reason == "adopted"]
@@ -139,8 +139,8 @@ def test_an_incident_does_not_teach_the_baseline(make_traffic: Any, bench: Any, 
     assert bench.state.cold.tally.hard == 0
 
 
-def test_quality_that_stays_bad_is_adopted_with_new_references(make_traffic: Any, bench: Any) -> None:
-    traffic = make_traffic(seed=9)
+def test_quality_that_stays_bad_is_adopted_with_new_references(make_traffic: Any, make_bench: Any) -> None:
+    traffic, bench = make_traffic(seed=9), make_bench(rules=Rules(adopt_after_s=3600))
     bench.feed(traffic.calls(300))
     bench.feed(traffic.calls(700, answer="Lorem ipsum dolor sit amet."))
     assert [alert.reason for alert in bench.alerts].count("adopted") == 1
@@ -149,8 +149,9 @@ def test_quality_that_stays_bad_is_adopted_with_new_references(make_traffic: Any
     assert bench.state.hot.quality.test.p50 < 0.7
 
 
-def test_a_spike_above_an_adopted_level_is_news_on_the_same_alert(make_traffic: Any, bench: Any) -> None:
+def test_a_spike_above_an_adopted_level_is_news_on_the_same_alert(make_traffic: Any, make_bench: Any) -> None:
     traffic = make_traffic(seed=10, content=False)
+    bench = make_bench(rules=Rules(adopt_after_s=3600))
     bench.feed(traffic.calls(300))
     bench.feed(traffic.calls(800, times=2))
     assert bench.alerts[-1].reason == "adopted"
@@ -166,7 +167,7 @@ def test_two_open_alerts_that_turn_out_to_be_one_are_joined(
     """Cost opens, calms down without being over, quality opens alone, then cost is back."""
     traffic, bench = make_traffic(seed=12), make_bench(rules=Rules(correlation_s=1))
     bench.feed(traffic.calls(300))
-    bench.feed_until(traffic.calls(40, times=4), lambda a: a.kind == "cost_spike")
+    bench.feed_until(traffic.calls(80, times=2), lambda a: a.kind == "cost_spike")
     bench.feed(traffic.calls(4))
     _, second = bench.feed_until(traffic.calls(10, answer=refusal), lambda a: a.kind == "quality_drop")
     bench.rules = Rules()

@@ -1,4 +1,4 @@
-"""A partition in memory, crashed anywhere: calls, ticks, commands and rules, replayed, end as in a quiet run.
+"""A partition in memory, crashed anywhere: what is replayed, of whatever kind, ends as in a quiet run.
 
 The log is Kafka's, the table's changelog too; a life is what a worker holds between two crashes. Everything
 that decides is the core's.
@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from lumina_schemas.alert import Alert
-from lumina_schemas.control import Reached, SeriesCommand, Tick
+from lumina_schemas.control import Reached, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.source import Source
-from lumina_streams.agents.partition import Partition, clock_key, rules_key
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.command import command
+from lumina_streams.core.series.keys import clock_key, rules_key
+from lumina_streams.core.series.partition import Partition
 from lumina_streams.core.series.quiet import advance, due_ms
 from lumina_streams.core.series.rules import Rules
+from lumina_streams.core.series.state import learned_from
 from lumina_streams.core.series.step import SeriesState, cold_version, step
 
 AT = "2026-01-01T10:00:00Z"
@@ -33,8 +35,10 @@ SERIES = ("a" * 16, "b" * 16)
 
 CLOCK, BOOK = clock_key(0).decode(), rules_key(0).decode()
 
-Message = list[Call] | Tick | SeriesCommand | RuleChange
+Message = list[Call] | Tick | SeriesCommand | RuleChange | SeriesMark
 Writes = list[tuple[str, bytes]]
+Met = dict[tuple[str, Source], tuple[Rules, int]]
+"""By which rules, marks and active series included, and at which clock a call of a series was applied."""
 
 
 @dataclass
@@ -47,16 +51,26 @@ class Kafka:
     flushed: int = 0
     """Length of the changelog that was surely there at the commit."""
     published: dict[tuple[str, int], Alert] = field(default_factory=dict)
+    met: Met = field(default_factory=dict)
 
     def publish(self, alerts: Sequence[Alert]) -> None:
         for alert in alerts:
             assert self.published.setdefault((alert.id, alert.rev), alert) == alert
 
 
+class MetOtherwiseError(AssertionError):
+    """A call met other rules, or another clock, than it did before the crash."""
+
+
 class Life:
     """What a worker keeps in memory, made from the table."""
 
-    def __init__(self, changelog: Sequence[tuple[str, bytes]]) -> None:
+    def __init__(
+        self,
+        changelog: Sequence[tuple[str, bytes]],
+        met: Met | None = None,
+    ) -> None:
+        self.met = {} if met is None else met
         self.table = dict(changelog)
         self.partition = Partition(0, "spans", RULES, self.table.get(CLOCK), self.table.get(BOOK))
         self.states = {name[2:]: self._load(name[2:]) for name in self.table if name.startswith("h|")}
@@ -77,8 +91,11 @@ class Life:
         def touch(series: str, state: SeriesState, news: list[Alert]) -> None:
             alerts.extend(news)
             changed[series] = state
-            due = due_ms(state, partition.rules_for(state))
+            rules = partition.rules_for(state)
+            due = due_ms(state, rules)
             assert due is None or due > partition.clock.ms, "a tick at a replay would find something to do"
+            bare = msgspec.structs.replace(rules, marks=(), active_series=10_000)
+            assert due_ms(state, bare) == due, "marks and active series move no deadline: see Partition"
             partition.expect(state)
 
         def pass_time(due: Sequence[str]) -> None:
@@ -92,6 +109,8 @@ class Life:
                 pass_time(partition.take(message, place))
             elif isinstance(message, RuleChange):
                 pass_time(partition.change_rules(message, self.states.get) or ())
+            elif isinstance(message, SeriesMark):
+                partition.take_mark(message)
             elif isinstance(message, SeriesCommand):
                 state = self.states[message.series_id]
                 assert message.src is not None
@@ -106,6 +125,9 @@ class Life:
                     )
                     if state.positions.advance(call.src):
                         rules = partition.rules_for(state)
+                        meets = (rules, partition.clock.ms)
+                        if self.met.setdefault((series, call.src), meets) != meets:
+                            raise MetOtherwiseError(series, call.src)
                         touch(series, state, step(state, call, rules, AT, partition.clock.ms))
         writes: Writes = []
         for series, state in changed.items():
@@ -128,18 +150,19 @@ Cut = Callable[[Sequence[Message]], list[list[Message]]]
 
 
 def around_rules(messages: Sequence[Message]) -> list[list[Message]]:
-    """Changes of the rules are worked on in runs of their own, as detect's `runs_of` does it."""
-    return [list(run) for _, run in groupby(messages, lambda message: isinstance(message, RuleChange))]
+    """Changes of the rules and marks are worked on in runs of their own, as detect's `runs_of` does it."""
+    told = (RuleChange, SeriesMark)
+    return [list(run) for _, run in groupby(messages, lambda message: isinstance(message, told))]
 
 
 def nowhere(messages: Sequence[Message]) -> list[list[Message]]:
-    """As if changes of the rules were like any other message."""
+    """As if changes of the rules, and marks, were like any other message."""
     return [list(messages)]
 
 
 def live(kafka: Kafka, log: Sequence[Message], fates: Sequence[Fate], cut: Cut = around_rules) -> None:
     """Read the log to its end, through all crashes."""
-    life, offset, left = Life([]), 0, list(fates)
+    life, offset, left = Life([], kafka.met), 0, list(fates)
     while offset < len(log):
         fate = left.pop(0) if left else Fate(25, True, None)
         end = min(offset + fate.messages, len(log))
@@ -158,7 +181,7 @@ def live(kafka: Kafka, log: Sequence[Message], fates: Sequence[Fate], cut: Cut =
             if fate.crash is None or survive > before or fate.crash % 2:
                 kafka.publish(alerts)
         if fate.crash is not None:
-            life, offset = Life(kafka.changelog), kafka.committed
+            life, offset = Life(kafka.changelog, kafka.met), kafka.committed
         elif fate.commits:
             kafka.committed, kafka.flushed = end, len(kafka.changelog)
 
@@ -166,9 +189,11 @@ def live(kafka: Kafka, log: Sequence[Message], fates: Sequence[Fate], cut: Cut =
 def comparable(kafka: Kafka) -> dict[str, bytes]:
     """The table without the numbers of the cold versions: they count writes, and runs differ in length."""
     life = Life(kafka.changelog)
-    found = {"clock": life.partition.clock.pack(), "rules": life.partition.book.pack()}
+    partition = life.partition
+    found = {"clock": partition.clock.pack(), "rules": partition.book.pack()}
+    found["active"] = msgspec.msgpack.encode((partition.active.day, sorted(partition.active.days.items())))
     for series, state in life.states.items():
-        _, *cold = msgspec.msgpack.decode(state.pack_cold()[8:])
+        _, *cold = msgspec.msgpack.decode(learned_from(state.pack_cold()))
         hot = msgspec.structs.replace(state.hot, cold_version=0)
         found[series] = msgspec.msgpack.encode((hot, cold))
     return found
@@ -186,6 +211,7 @@ class Author:
         self.offset = 0
         self.commands = 0
         self.changes = 0
+        self.marks = 0
         self.times = [START_MS, START_MS]
         for number in range(len(SERIES)):
             for _ in range(6):
@@ -202,13 +228,14 @@ class Author:
         traffic.now_ns += int(pause_h * HOUR_MS) * 1_000_000
         self.say(traffic.calls(count, times=times, series_id=SERIES[number]))
 
-    def tick(self, partitions: Sequence[int], hours: float) -> None:
+    def tick(self, partitions: Sequence[int], hours: float, series: int = 0) -> None:
         self.offset += 1
         epoch = f"otlp-{self.epoch}"
         for partition in partitions:
             self.times[partition] += int(hours * HOUR_MS)
         reached = tuple(Reached(epoch, p, self.offset, self.times[p]) for p in partitions)
-        self.say(Tick(v=1, sources={epoch: len(self.times)}, reached=reached))
+        told = {"demo": series} if series else {}
+        self.say(Tick(v=1, sources={epoch: len(self.times)}, reached=reached, series=told))
 
     def recreate(self) -> None:
         self.epoch += 1
@@ -236,6 +263,16 @@ class Author:
         rule = None if asked is None else Rule(v=1, endpoint=endpoint, **asked)
         self.say(RuleChange(v=1, id=rule_id, src=src, rule=rule))
 
+    def mark(self, mark_id: str, endpoint: str, hours: float) -> None:
+        self.marks += 1
+        src = Source("doors", "control", 1, self.marks, 0)
+        at = datetime.fromtimestamp((max(self.times) + int(hours * HOUR_MS)) / 1000, UTC)
+        self.say(
+            SeriesMark(
+                v=1, type="mark", id=mark_id, text="a release", at=at, by="ada", endpoint=endpoint, src=src
+            )
+        )
+
     def again(self, count: int) -> None:
         """A sender's replay: the last messages once more."""
         self.say(*self.log[-count:])
@@ -253,6 +290,13 @@ ticks = st.tuples(
     st.just("tick"),
     st.sampled_from([(0, 1), (0, 1), (0,), (1,)]),
     st.sampled_from([0.01, 1.0, 10.0, 25.0, 100.0]),
+    st.sampled_from([0, 0, 3, 20, 1000]),
+)
+marks = st.tuples(
+    st.just("mark"),
+    st.sampled_from("abc"),
+    st.sampled_from(["", "answer", "elsewhere"]),
+    st.sampled_from([-200.0, -1.0, 0.0, 30.0]),
 )
 asks = st.tuples(
     st.just("ask"),
@@ -277,7 +321,7 @@ rules = st.tuples(
 )
 agains = st.tuples(st.just("again"), st.integers(1, 8))
 scripts = st.lists(
-    st.one_of(calls, ticks, asks, rules, agains, st.just(("recreate",))), min_size=4, max_size=40
+    st.one_of(calls, ticks, asks, rules, marks, agains, st.just(("recreate",))), min_size=4, max_size=40
 )
 fates = st.lists(
     st.builds(Fate, st.integers(1, 30), st.booleans(), st.none() | st.integers(0, 1000)), max_size=14
@@ -297,8 +341,11 @@ def test_whatever_crashes_the_end_is_that_of_a_quiet_run(
     live(attacked, author.log, fates)
     assert comparable(attacked) == comparable(quiet)
     assert attacked.published == quiet.published
+    assert attacked.met == quiet.met
     for alert in quiet.published.values():
         event(f"{alert.history[-1].by}: {alert.state}, {alert.reason or alert.history[-1].note}")
+    for rules, _ in quiet.met.values():
+        event(f"met {len(rules.marks)} marks, {rules.active_series} series")
 
 
 def test_the_script_can_tell_every_story(traffic_type: Any) -> None:
@@ -356,3 +403,26 @@ def test_a_change_of_the_rules_must_be_a_run_of_its_own(traffic_type: Any) -> No
 
     assert attacked(around_rules) == {True}
     assert False in attacked(nowhere)
+
+
+def test_marks_and_active_series_are_met_where_they_were_met(traffic_type: Any) -> None:
+    """A crash after each write: no call meets the log without a mark before it, or with one behind it."""
+    author = Author(traffic_type)
+    author.tick((0, 1), 1, 3)
+    begun = len(author.log)
+    author.calls(0, 3, 1, 0)
+    author.mark("a", "answer", 0)
+    author.calls(0, 3, 1, 0)
+    author.tick((0, 1), 1, 40)
+    author.calls(1, 3, 1, 0)
+    quiet = Kafka()
+    live(quiet, author.log, [Fate(1, True, None)] * len(author.log))
+    assert {len(rules.marks) for rules, _ in quiet.met.values()} == {0, 1}
+    assert {rules.active_series for rules, _ in quiet.met.values()} == {1, 3, 45}
+
+    for crash in range(12):
+        for cut in (around_rules, nowhere):  # no deadline follows from marks, so either is exact
+            kafka = Kafka()
+            live(kafka, author.log, [Fate(begun, True, None), Fate(5, False, 2 * crash)], cut)
+            assert comparable(kafka) == comparable(quiet)
+            assert kafka.met == quiet.met

@@ -1,13 +1,24 @@
 """Which rule is in force: against a plain search through all of them."""
 
+from datetime import UTC, datetime
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lumina_schemas.control import Mark
 from lumina_schemas.rule import Rule
 from lumina_schemas.source import Source
-from lumina_streams.core.series.rulebook import MOST_RULES, OVERRIDES, RuleBook, RuleBookFullError
+from lumina_streams.core.series.rulebook import (
+    MARKS_MS,
+    MOST_MARKS,
+    MOST_RULES,
+    OVERRIDES,
+    RuleBook,
+    RuleBookFullError,
+)
 from lumina_streams.core.series.rules import Rules
 
 DEFAULTS = Rules(cost_spike_pct=30, quality_min=0.5)
@@ -111,3 +122,48 @@ def searched(rules: dict[str, Rule], place: tuple[str, str, str]) -> int:
     if found is None:
         return DEFAULTS.min_samples
     return found[2].min_samples or 0
+
+
+def mark(mark_id: str, at_ms: int = 0, **place: Any) -> Mark:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Mark(v=1, type="mark", id=mark_id, text=f"release {mark_id}", at=at, by="ada", **place)
+
+
+def test_marks_meet_the_series_of_their_place_newest_last() -> None:
+    book = RuleBook(DEFAULTS)
+    assert book.take_mark(mark("b", 2_000), 0)
+    assert book.take_mark(mark("a", 1_000, service="web"), 0)
+    assert book.take_mark(mark("c", 3_000, project="shop", service="web", endpoint="/ask"), 0)
+    assert not book.take_mark(mark("b", 9_000), 0), "a second one with an id changes nothing"
+    assert [one.at_ms for one in book.marks_for("shop", "web", "/ask")] == [1_000, 2_000, 3_000]
+    assert [one.text for one in book.marks_for("shop", "web", "/chat")] == ["release a", "release b"]
+    assert [one.text for one in book.marks_for("bank", "cli", "/chat")] == ["release b"]
+    rules = book.rules_for("shop", "web", "/chat")
+    assert rules == msgspec.structs.replace(DEFAULTS, marks=book.marks_for("shop", "web", "/chat"))
+    assert book.rules_for("bank", "web", "/chat") is rules, "places of the same rules share them"
+    again = RuleBook.unpack(book.pack(), DEFAULTS)
+    assert again.pack() == book.pack()
+    assert again.rules_for("shop", "web", "/ask") == book.rules_for("shop", "web", "/ask")
+
+
+def test_marks_are_bounded_in_number_and_time() -> None:
+    book = RuleBook(DEFAULTS)
+    for number in range(MOST_MARKS + 5):
+        book.take_mark(mark(f"{number}", number), 0)
+    kept = book.marks_for("", "", "")
+    assert [one.at_ms for one in kept] == list(range(5, MOST_MARKS + 5))
+    book.take_mark(mark("new", MARKS_MS), MARKS_MS + 100)
+    assert [one.at_ms for one in book.marks_for("", "", "")] == [*range(100, MOST_MARKS + 5), MARKS_MS]
+
+
+def test_active_series_are_of_the_project_and_a_rule_keeps_them() -> None:
+    book = RuleBook(DEFAULTS)
+    book.take("one", rule(1, project="shop"))
+    book.count({"shop": 20})
+    assert book.rules_for("shop", "web", "/chat") == msgspec.structs.replace(
+        DEFAULTS, min_samples=11, active_series=20
+    )
+    assert book.rules_for("bank", "web", "/chat").active_series == 1
+    book.count({"bank": 3})
+    assert book.rules_for("shop", "web", "/chat").active_series == 1
+    assert book.rules_for("bank", "web", "/chat").active_series == 3

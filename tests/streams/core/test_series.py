@@ -1,7 +1,6 @@
 """State: packed and unpacked anywhere, crashed and replayed anywhere, the same alerts."""
 
 import random
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +12,8 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
 from lumina_streams.core.series.call import Call, LateContent, decode_line
 from lumina_streams.core.series.rules import Rules
-from lumina_streams.core.series.step import SeriesState, cold_version, step
-
-AT = "2026-01-01T10:00:00Z"
+from lumina_streams.core.series.step import SeriesState
+from streams.core.bench import Table, apply, fresh
 
 
 @pytest.fixture(scope="module")
@@ -30,39 +28,6 @@ def story(request: pytest.FixtureRequest) -> list[Call]:
         *traffic.calls(20, times=3, answer=refusal, request_model="gpt-4o"),
         *traffic.calls(90),
     ]
-
-
-def fresh() -> SeriesState:
-    return SeriesState.fresh("s", "demo", "checkout", "answer")
-
-
-def apply(state: SeriesState, calls: Sequence[Call]) -> list[Any]:
-    news: list[Any] = []
-    for call in calls:
-        if state.positions.advance(call.src):
-            news += step(state, call, Rules(), AT)
-    return news
-
-
-class Table:
-    """Two cold slots and a hot value, written as an agent does: cold first."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, bytes] = {}
-
-    def write_cold(self, state: SeriesState) -> None:
-        if state.cold_dirty:
-            self.values[f"c{state.cold_version % 2}"] = state.pack_cold()
-
-    def write_hot(self, state: SeriesState) -> None:
-        self.values["h"] = state.pack_hot()
-
-    def load(self) -> SeriesState:
-        hot = self.values.get("h")
-        if hot is None:
-            return fresh()
-        version = cold_version(hot)
-        return SeriesState.unpack(hot, self.values[f"c{version % 2}"] if version else None)
 
 
 def test_the_story_has_every_transition(story: list[Call]) -> None:

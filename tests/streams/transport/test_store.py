@@ -8,7 +8,7 @@ from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_streams.transport.revision import Revision, is_newer, payload_of, revised, revision_of
+from lumina_streams.core.series.revision import Revision, is_newer, payload_of, revised, revision_of
 from lumina_streams.transport.store import Store
 
 

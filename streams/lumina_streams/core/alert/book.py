@@ -1,20 +1,16 @@
 """What a series remembers of its alerts, and how their records are written anew. An id never changes."""
 
-from typing import Literal
-
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lumina_schemas.alert import Alert, AlertKind, AlertState, Reason, Severity, Signal, Transition
-from lumina_streams.core.alert.evidence import Evidence
-from lumina_streams.core.alert.summary import place_of, summarise
+from lumina_schemas.alert import Alert, AlertState, Reason, Transition
+from lumina_streams.core.baseline.lane import LaneName
 from lumina_streams.core.baseline.moment import rfc3339
 
 HISTORY = 50
+FLAPS = 3  # times that an alert may come back before calm must last for the cooldown
 BY = "lumina"
 NEVER = -1
-
-LaneName = Literal["cost", "quality"]
 
 
 class Track(Struct, array_like=True):
@@ -27,6 +23,9 @@ class Track(Struct, array_like=True):
     resolved_ms: int = NEVER
     ratio: float = 1.0  # when it was last written
     snoozed_ms: int = NEVER  # end of the snooze
+    by_hand: bool = False  # resolved by somebody while it may last
+    reopened: int = 0  # times
+    seen: bool = False  # somebody acknowledged or snoozed it
 
     @property
     def open(self) -> bool:
@@ -38,11 +37,10 @@ class Track(Struct, array_like=True):
         """Whether it is to be left alone until `snoozed_ms`."""
         return self.snoozed_ms >= 0
 
-    def show(self, evidence: Evidence, missing: tuple[str, ...]) -> None:
-        """Put fresh evidence into the record; the caller writes it then."""
-        if evidence.signals:
-            self.alert = _with_evidence(self.alert, evidence, missing)
-            self.ratio = evidence.ratio
+    @property
+    def flaps(self) -> bool:
+        """Whether it has come back so often that it must be calm for longer before it ends."""
+        return self.reopened >= FLAPS
 
     def write(
         self,
@@ -63,6 +61,7 @@ class Track(Struct, array_like=True):
         at_ms = max(at_ms, self.written_ms)
         at = rfc3339(at_ms)
         self.resolved_ms = at_ms if state == "resolved" else NEVER
+        self.seen = self.seen or state in ("acknowledged", "snoozed")
         if state != "snoozed":
             self.snoozed_ms = NEVER
         elif until_ms >= 0:
@@ -91,29 +90,12 @@ class Book(Struct, array_like=True):
     tracks: list[Track] = field(default_factory=list)
     openings: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-
-def severity_of(kind: AlertKind) -> Severity:
-    """Both signals at once are critical."""
-    return "critical" if kind == "cost_and_quality" else "warning"
-
-
-def _with_evidence(alert: Alert, evidence: Evidence, missing: tuple[str, ...]) -> Alert:
-    fresh = {signal.kind: signal for signal in evidence.signals}
-    kept: list[Signal] = [signal for signal in alert.signals if signal.kind not in fresh]
-    signals = tuple(sorted((*kept, *fresh.values()), key=lambda signal: signal.kind))
-    kind: AlertKind = "cost_and_quality" if len(signals) == 2 else signals[0].kind
-    place = place_of(alert.service, alert.endpoint)
-    cause = evidence.cause or alert.cause
-    impact = alert.impact_usd_per_h if evidence.impact_usd_per_h is None else evidence.impact_usd_per_h
-    return replace(
-        alert,
-        kind=kind,
-        severity=severity_of(kind),
-        summary=summarise(place, signals, evidence.since_ms, cause, impact),
-        signals=signals,
-        cause=cause,
-        impact_usd_per_h=impact,
-        top_spans=evidence.top_spans,
-        answers=evidence.answers or alert.answers,
-        missing=missing,
-    )
+    def is_quiet(self, name: LaneName, now_ms: int, cooldown_s: float) -> bool:
+        """Whether somebody resolved an alert of a signal by hand so lately that it must not come back yet."""
+        return any(
+            track.by_hand
+            and not track.open
+            and name in track.lanes
+            and now_ms < track.resolved_ms + cooldown_s * 1000
+            for track in self.tracks
+        )

@@ -1,22 +1,34 @@
-"""What an alert shows: signals, cause, spans, answers, money. Built from the lanes when it is written."""
+"""What an alert shows: signals, cause, split, spans, answers, money. Built when it is written."""
 
-from math import exp
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from lumina_schemas.alert import Answers, Baseline, Cause, Signal, TopSpan
-from lumina_streams.core.alert.summary import quality_detail
+from lumina_schemas.alert import (
+    Alert,
+    Answers,
+    Cause,
+    ChangedAttribute,
+    CostPart,
+    Signal,
+    TopSpan,
+)
+from lumina_streams.core.alert.cause import MONEY, Rates, find_cause
+from lumina_streams.core.alert.changed import MarkEntry, changed_attributes
+from lumina_streams.core.alert.cost_split import cost_split
+from lumina_streams.core.alert.kind import LEADING, kind_of, severity_of
+from lumina_streams.core.alert.links import links_of
+from lumina_streams.core.alert.summary import summarise
 from lumina_streams.core.baseline.excursion import EXHIBITS, Excursion, Exhibit
-from lumina_streams.core.baseline.lane import CostLane, QualityLane
+from lumina_streams.core.baseline.habit import Habit
 from lumina_streams.core.baseline.moment import rfc3339
 from lumina_streams.core.series.rules import Rules
 
-CAUSE_SHARE = 0.3  # a value must be so much more common among new calls than before
-CAUSE_RATIO = 1.2  # tokens must have grown so much
 LEAST_SPAN_MS = 60_000  # shorter excursions say nothing about the rate of calls
-
-Known = dict[str, dict[str, int]]
-"""Attribute -> value -> calls of the baseline."""
+HOUR_MS = 3_600_000
+DIGITS = 9  # of a USD that a record shows
 
 
 class Evidence(Struct, frozen=True):
@@ -24,130 +36,159 @@ class Evidence(Struct, frozen=True):
 
     signals: tuple[Signal, ...]
     since_ms: int
+    now_ms: int
+    first_ms: int  # start of the first call in question
     ratio: float  # how far off, for deciding whether an update is news
-    cause: Cause | None
-    top_spans: tuple[TopSpan, ...]
-    answers: Answers | None
-    impact_usd_per_h: float | None
+    cause: Cause | None = None
+    cost_split: tuple[CostPart, ...] = ()
+    changed_attributes: tuple[ChangedAttribute, ...] = ()
+    top_spans: tuple[TopSpan, ...] = ()
+    answers: Answers | None = None
+    impact_usd_per_h: float | None = None
+    impact_usd: float | None = None
+
+
+class Money(NamedTuple):
+    """What the deviation costs."""
+
+    parts: tuple[CostPart, ...] = ()
+    usd_per_h: float | None = None
+    usd: float | None = None
 
 
 def gather(
-    cost: CostLane | None,
-    quality: QualityLane | None,
-    known: Known,
-    rate_per_min: float,
-    rules: Rules,
+    signals: tuple[Signal, ...],
+    leading: Excursion | None,
+    quality: Excursion | None,
+    habit: Habit,
+    rate_before_per_min: float,
+    since_ms: int,
+    now_ms: int,
+    marks: tuple[MarkEntry, ...] = (),
 ) -> Evidence:
-    """Evidence of the lanes that an alert covers (None: not covered, or nothing to show)."""
-    dual = cost is not None and quality is not None
-    signals: list[Signal] = []
-    starts: list[int] = []
-    shown: list[list[Exhibit]] = []
+    """Evidence of an alert's signals.
+
+    `leading` is the excursion of the signal that leads (of cost, where cost and quality come together),
+    `quality` that of the answers where the alert covers them; `habit` and `rate_before_per_min` (calls) are
+    what was usual before. Times are event times; `now_ms` is the series' newest.
+    """
+    if not signals:
+        return Evidence((), since_ms, now_ms, since_ms, 1.0)
+    signals = tuple(sorted(signals, key=lambda signal: LEADING.index(signal.kind)))
+    kinds = {signal.kind for signal in signals}
+    main = leading or quality
+    changed: tuple[ChangedAttribute, ...] = ()
     cause: Cause | None = None
-    answers: Answers | None = None
-    impact: float | None = None
-    ratio = 1.0
-    if cost is not None and cost.excursion is not None:
-        excursion = cost.excursion
-        signal = cost_signal(cost, excursion, dual, rules)
-        signals.append(signal)
-        starts.append(excursion.since_ms)
-        shown.append(excursion.exhibits)
-        cause = find_cause(excursion, cost, known)
-        impact = impact_per_h(excursion, cost.reference.mean, rate_per_min)
-        ratio *= signal.ratio
-    if quality is not None and quality.excursion is not None:
-        excursion = quality.excursion
-        signal = quality_signal(quality, excursion, dual, rules)
-        signals.append(signal)
-        starts.append(excursion.since_ms)
-        shown.append(excursion.exhibits)
-        cause = cause or find_cause(excursion, None, known)
-        if excursion.before:
-            answers = Answers(excursion.before, excursion.after)
-        ratio /= max(signal.ratio, 0.05)
-    return Evidence(tuple(signals), min(starts, default=0), ratio, cause, _top_spans(shown), answers, impact)
-
-
-def cost_signal(lane: CostLane, excursion: Excursion, dual: bool, rules: Rules) -> Signal:
-    """The cost half."""
-    test = lane.reference
-    value = exp(excursion.level)
-    if lane.giant:
-        detail = f"one call {lane.giant:.3g}x the dearest earlier one"
-    elif lane.evidence[1] > lane.evidence[0]:
-        detail = "calls far beyond the series' spread"
-    else:
-        detail = "the level of cost per call rose"
-    return Signal(
-        kind="cost_spike",
-        value=value,
-        baseline=Baseline(test.p50, test.p95, test.n, test.window),
-        ratio=value / test.p50 if test.p50 else 1.0,
-        significance=round(lane.strength(test.joint_h if dual else test.alone_h, rules), 3),
-        n=excursion.n,
-        since=rfc3339(excursion.since_ms),
-        detail=detail,
+    money = Money()
+    first_ms = since_ms
+    if main is not None:
+        changed = changed_attributes(habit, main, marks, since_ms)
+        rates = Rates(rate_before_per_min, _rate_per_min(main, main.n, rate_before_per_min))
+        if MONEY & kinds and leading is not None and "unpriced" not in kinds:
+            money = _money(leading, habit, rates, "cost_spike" in kinds, now_ms)
+        cause = find_cause(kinds, habit, main, changed, money.parts, rates)
+        first_ms = min(since_ms, main.first_ms)
+    answers = Answers(quality.before, quality.after) if quality is not None and quality.before else None
+    shown = [excursion.exhibits for excursion in (leading, quality) if excursion is not None]
+    return Evidence(
+        signals,
+        since_ms,
+        now_ms,
+        first_ms,
+        farness(signals),
+        cause,
+        money.parts,
+        changed,
+        _top_spans(shown),
+        answers,
+        money.usd_per_h,
+        money.usd,
     )
 
 
-def quality_signal(lane: QualityLane, excursion: Excursion, dual: bool, rules: Rules) -> Signal:
-    """The quality half."""
-    test = lane.reference
-    return Signal(
-        kind="quality_drop",
-        value=round(excursion.level, 4),
-        baseline=Baseline(test.p50, test.p95, test.n, test.window),
-        ratio=excursion.level / test.p50 if test.p50 else 1.0,
-        significance=round(lane.strength(test.joint_h if dual else test.alone_h, rules), 3),
-        n=excursion.n,
-        since=rfc3339(excursion.since_ms),
-        detail=quality_detail(excursion),
+def farness(signals: Iterable[Signal]) -> float:
+    """How far off an alert's signals are together; grows as it gets worse. Cheap, unlike the evidence."""
+    far = 1.0
+    for signal in signals:
+        far *= 1 / max(signal.ratio, 0.05) if signal.kind == "quality_drop" else max(signal.ratio, 1e-9)
+    return far
+
+
+def apply(
+    alert: Alert,
+    evidence: Evidence,
+    missing: tuple[str, ...],
+    rules: Rules,
+    *,
+    adopted: bool = False,
+    settings_topic: str = "lumina.settings",
+) -> Alert:
+    """The alert with fresh evidence; what that does not tell stays as it was. Its life is not touched.
+
+    `adopted`: the level has become the baseline, and the sentence says so.
+    """
+    fresh = {signal.kind: signal for signal in evidence.signals}
+    kept = [signal for signal in alert.signals if signal.kind not in fresh]
+    signals = tuple(sorted((*kept, *fresh.values()), key=lambda signal: LEADING.index(signal.kind)))
+    if not signals:
+        return replace(alert, missing=missing)
+    kind = kind_of([signal.kind for signal in signals])
+    cause = evidence.cause or alert.cause
+    impact = alert.impact_usd_per_h if evidence.impact_usd_per_h is None else evidence.impact_usd_per_h
+    top_spans = evidence.top_spans or alert.top_spans
+    return replace(
+        alert,
+        kind=kind,
+        severity=severity_of(kind, rules),
+        summary=summarise(
+            alert.service,
+            alert.endpoint,
+            kind,
+            signals,
+            evidence.since_ms,
+            evidence.now_ms,
+            cause,
+            impact,
+            adopted,
+            settings_topic,
+        ),
+        signals=signals,
+        cause=cause,
+        impact_usd_per_h=impact,
+        impact_usd=alert.impact_usd if evidence.impact_usd is None else evidence.impact_usd,
+        cost_split=evidence.cost_split or alert.cost_split,
+        top_spans=top_spans,
+        answers=evidence.answers or alert.answers,
+        changed_attributes=evidence.changed_attributes or alert.changed_attributes,
+        missing=missing,
+        links=links_of(alert.id, alert.project, alert.service, alert.endpoint, evidence.first_ms, top_spans),
     )
 
 
-def find_cause(excursion: Excursion, lane: CostLane | None, known: Known) -> Cause | None:
-    """The attribute that separates new calls from old ones: a switch first, else tokens (cost only)."""
-    for what, counts in (("request_model", excursion.models), ("prompt_version", excursion.versions)):
-        cause = _switch(what, counts, known.get(what, {}))
-        if cause is not None:
-            return cause
-    if lane is None:
-        return None
-    test = lane.reference
-    grown: list[tuple[float, Cause]] = []
-    for what, total, n, before in (
-        ("input_tokens", excursion.input_sum, excursion.input_n, test.input_p50),
-        ("output_tokens", excursion.output_sum, excursion.output_n, test.output_p50),
-    ):
-        if n and before >= 1 and total / n >= CAUSE_RATIO * before:
-            share = n / excursion.n
-            grown.append((total / n / before, Cause(what, f"{before:.0f}", f"{total / n:.0f}", share)))
-    return max(grown, key=lambda entry: entry[0])[1] if grown else None
-
-
-def _switch(what: str, new: dict[str, int], old: dict[str, int]) -> Cause | None:
-    calls, known = sum(new.values()), sum(old.values())
-    if not calls or not known:
-        return None
-    gains = {value: count / calls - old.get(value, 0) / known for value, count in new.items() if value}
-    if not gains:
-        return None
-    to = max(gains, key=lambda value: (gains[value], value))
-    if gains[to] < CAUSE_SHARE:
-        return None
-    before = [value for value in old if value != to]
-    from_ = max(before, key=lambda value: (old[value], value), default="")
-    return Cause(what, from_ or "none", to, round(new[to] / calls, 4))
-
-
-def impact_per_h(excursion: Excursion, mean_before: float, rate_per_min: float) -> float | None:
-    """USD an hour more than before, at the rate of calls of the excursion."""
-    if not excursion.n:
-        return None
+def _rate_per_min(excursion: Excursion, n: int, before: float) -> float:
+    """Rate of `n` of the excursion's calls; it begins and ends with a call, so one less lies between."""
     span_ms = excursion.last_ms - excursion.since_ms
-    rate = excursion.n * 60_000 / span_ms if span_ms >= LEAST_SPAN_MS else rate_per_min
-    return round((excursion.cost_sum / excursion.n - mean_before) * rate * 60, 6)
+    return max(n - 1, 0) * 60_000 / span_ms if span_ms >= LEAST_SPAN_MS else before
+
+
+def _money(excursion: Excursion, habit: Habit, rates: Rates, per_call: bool, now_ms: int) -> Money:
+    """USD more than before: a call's, at the present rate (`per_call`), or the rate's too."""
+    usual = habit.priced
+    if not usual.calls or not excursion.priced_n:
+        return Money()
+    before = usual.cost / usual.calls
+    rate_before = rates.before * usual.calls / habit.calls * 60
+    rate_after = _rate_per_min(excursion, excursion.priced_n, rate_before / 60) * 60
+    parts = cost_split(habit, excursion, rate_before, rate_after)
+    counted = [part.usd_per_h for part in parts if not per_call or part.what != "volume"]
+    expected = before * excursion.priced_n
+    if not per_call:
+        expected = before * rate_before * max(now_ms - excursion.since_ms, 0) / HOUR_MS
+    return Money(
+        tuple(CostPart(part.what, round(part.usd_per_h, DIGITS)) for part in parts),
+        round(sum(counted), DIGITS),
+        round(excursion.cost_sum - expected, DIGITS),
+    )
 
 
 def _top_spans(shown: list[list[Exhibit]]) -> tuple[TopSpan, ...]:

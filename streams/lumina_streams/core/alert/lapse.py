@@ -7,14 +7,24 @@ which it was due, so that neither their order nor the number of ticks shows in t
 from collections.abc import Mapping
 
 from lumina_schemas.alert import Alert
-from lumina_streams.core.alert.book import Book, LaneName
-from lumina_streams.core.baseline.lane import Lane
+from lumina_streams.core.alert.book import Book, Track
+from lumina_streams.core.baseline.lane import Lane, LaneName
 from lumina_streams.core.baseline.moment import duration
+
+SILENCE: LaneName = "silence"
 
 
 def next_ms(book: Book, silent_ms: int) -> int | None:
     """Event time at which `lapse` will have something to do; None: never. `silent_ms` as there."""
-    return min((t.snoozed_ms if t.snoozed else silent_ms for t in book.tracks if t.open), default=None)
+    due = (_due_ms(track, silent_ms) for track in book.tracks if track.open)
+    return min((at_ms for at_ms in due if at_ms is not None), default=None)
+
+
+def _due_ms(track: Track, silent_ms: int) -> int | None:
+    """An alert that says that the series is silent is not ended by its silence."""
+    if track.snoozed:
+        return track.snoozed_ms
+    return None if SILENCE in track.lanes else silent_ms
 
 
 def lapse(
@@ -39,13 +49,13 @@ def lapse(
             ends_ms = track.snoozed_ms
             if ends_ms > now_ms:
                 continue
-            if silent_ms > ends_ms:
+            if silent_ms > ends_ms or SILENCE in track.lanes:
                 reason = track.alert.reason
                 news.append(
                     track.write("open", ends_ms, detected_at, reason=reason, note="the snooze is over")
                 )
             silent_at = max(silent_ms, ends_ms)
-        if silent_at <= now_ms:
+        if silent_at <= now_ms and SILENCE not in track.lanes:
             for name in track.lanes:
                 lanes[name].end()
             note = f"no calls for {duration(silent_after_ms)}"

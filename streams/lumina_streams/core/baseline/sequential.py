@@ -13,23 +13,10 @@ from msgspec import Struct
 from lumina_streams.core.baseline.sketch import Sketch
 
 LEAST_CALLS = 20  # no judgement at all before
-ALONE_H = 14.0  # nats for one signal: about one false alarm in 10^6 calls
-JOINT_H = 8.0  # nats for each half of a dual signal (measured: detection notes 1.3)
-LEARNING_ALONE_H = 18.0  # while learning, only overwhelming evidence
-LEARNING_JOINT_H = 14.0
-CALM_RATE = 10.0  # calls a minute at which the thresholds above hold
 CLIP = 3.0  # nats one call can add to a level test: a giant alone never decides
 LOCATION_ERRORS = 2.0  # an unsure baseline accuses nobody
 PRIOR_CALLS = 20.0  # weight of the prior spread
 PRIOR_SCALE = 0.5  # log-normal spread of an unknown series
-
-
-def thresholds(ready: bool, rate_per_min: float) -> tuple[float, float]:
-    """(alone, joint) thresholds in nats; faster series need more, so that false alerts stay per day."""
-    if not ready:
-        return LEARNING_ALONE_H, LEARNING_JOINT_H
-    extra = max(log(max(rate_per_min, 1e-3) / CALM_RATE), -2.0)
-    return ALONE_H + extra, JOINT_H + max(extra, 0.0)
 
 
 class Level(Struct, frozen=True, array_like=True):
@@ -64,10 +51,10 @@ def fit_level(sketch: Sketch, least_rise: float, least_scale: float, sign: int =
     points = [(sign * value, count) for value, count in sketch.logs()]
     if sign < 0:
         points.reverse()
-    median = _weighted_quantile(points, sketch.n, 0.5)
-    upper = _weighted_quantile(points, sketch.n, 0.95)
+    median = weighted_quantile(points, sketch.n, 0.5)
+    upper = weighted_quantile(points, sketch.n, 0.95)
     deviations = sorted((abs(value - median), count) for value, count in points)
-    robust = max(1.4826 * _weighted_quantile(deviations, sketch.n, 0.5), (upper - median) / 1.645)
+    robust = max(1.4826 * weighted_quantile(deviations, sketch.n, 0.5), (upper - median) / 1.645)
     weight = sketch.n + PRIOR_CALLS
     scale = sqrt((sketch.n * robust * robust + PRIOR_CALLS * PRIOR_SCALE * PRIOR_SCALE) / weight)
     scale = max(scale, least_scale)
@@ -77,7 +64,8 @@ def fit_level(sketch: Sketch, least_rise: float, least_scale: float, sign: int =
     return Level(test.n, median, location, scale, test.shift, max(0.0, log(average)))
 
 
-def _weighted_quantile(points: list[tuple[float, int]], n: int, q: float) -> float:
+def weighted_quantile(points: list[tuple[float, int]], n: int, q: float) -> float:
+    """Value at quantile q of n points given as ascending (value, count)."""
     rank = q * (n - 1)
     seen = 0
     for value, count in points:

@@ -61,6 +61,10 @@ class Sketch:
         """(natural log of the value, count), ascending."""
         return [(log_of(bucket), count) for bucket, count in sorted(self.buckets.items())]
 
+    def values(self) -> list[tuple[float, int]]:
+        """(value, count), ascending."""
+        return [(exp(log_of(bucket)), count) for bucket, count in sorted(self.buckets.items())]
+
     def quantile(self, q: float) -> float:
         """Value at quantile q (0 to 1), within 2.5 %; 0 where the sketch is empty."""
         rank = q * (self.n - 1)

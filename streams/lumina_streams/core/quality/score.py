@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from lumina_streams.core.baseline.budget import thresholds
 from lumina_streams.core.baseline.sequential import (
     LEAST_CALLS,
     Level,
     Share,
     fit_level,
     fit_share,
-    thresholds,
 )
 from lumina_streams.core.baseline.windows import Baselines, Measure
 from lumina_streams.core.quality.answer import Answer, answer_text, is_json
@@ -137,8 +137,8 @@ class QualityTest(Struct, frozen=True, array_like=True):
 def fit_quality(baselines: Baselines, tally: Tally, rules: Rules, now_ms: int) -> QualityTest:
     """Learn what decides about quality from the baseline."""
     ready = tally.scored >= rules.min_samples
-    window, scores = baselines.reference("quality", rules.min_samples)
-    alone_h, joint_h = thresholds(ready, baselines.rate_per_min(now_ms))
+    window, scores = baselines.reference("quality")
+    alone_h, joint_h = thresholds(ready, baselines.rate_per_min(now_ms), rules)
     hard = fit_share(tally.hard, tally.scored, ready)
     unlike = fit_share(tally.unlike, tally.compared, tally.compared >= rules.min_samples)
     return QualityTest(
@@ -159,7 +159,7 @@ def fit_quality(baselines: Baselines, tally: Tally, rules: Rules, now_ms: int) -
 
 
 def _fit_odds(baselines: Baselines, rules: Rules, measure: Measure) -> Level:
-    _, sketch = baselines.reference(measure, rules.min_samples)
+    _, sketch = baselines.reference(measure)
     return fit_level(sketch, LEAST_FALL, LEAST_SCALE, sign=-1)
 
 

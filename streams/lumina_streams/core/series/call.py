@@ -29,6 +29,12 @@ class CallTool(Struct, frozen=True, gc=False):
     name: str
 
 
+class CallError(Struct, frozen=True, gc=False):
+    """What went wrong."""
+
+    type: str = "error"
+
+
 class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     """A normalised span (`lumina_schemas.span.Span`, same names), without what detection does not need."""
 
@@ -43,6 +49,7 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     duration_ms: float
     kind: str = "span"
     status: str = "unset"
+    error: CallError | None = None
     scope: str = ""
     request_model: str = ""
     response_model: str = ""

@@ -38,6 +38,11 @@ def _obey(state: SeriesState, track: Track, asked: Command, at_ms: int, detected
         state_after = "acknowledged"
         if track.alert.state == state_after:
             return None
+        track.seen = True
+        if all(state.lanes[name].adopted for name in track.lanes):
+            # Its level is the baseline already; the alert has waited for somebody to see it.
+            state_after, reason = "resolved", "adopted"
+            _end(state, track)
     elif asked.type == "snooze":
         state_after = "snoozed"
         until_ms = NEVER if asked.until is None else ms_of(asked.until)
@@ -46,8 +51,17 @@ def _obey(state: SeriesState, track: Track, asked: Command, at_ms: int, detected
     else:
         state_after = "resolved"
         reason = asked.reason or "manual"
-        for name in track.lanes:
-            state.lanes[name].end()
+        if reason == "false":
+            for name in track.lanes:
+                state.lanes[name].accept()
+        else:
+            _end(state, track)
+        track.by_hand = True
     return track.write(
         state_after, at_ms, detected_at, reason=reason, note=asked.note, by=asked.by, until_ms=until_ms
     )
+
+
+def _end(state: SeriesState, track: Track) -> None:
+    for name in track.lanes:
+        state.lanes[name].end()

@@ -1,4 +1,4 @@
-"""Calls since the last fold, as packed numbers: 28 bytes each."""
+"""Calls since the last fold, as packed numbers: 34 bytes each."""
 
 import struct
 from collections.abc import Iterator
@@ -9,11 +9,12 @@ from lumina_streams.core.baseline.sketch import HIGHEST
 from lumina_streams.core.quality.score import UNLIKE, Verdict
 from lumina_streams.core.series.call import Call
 
-_RECORD = struct.Struct("<ifIIfeBBBBH")
+_RECORD = struct.Struct("<ifIIffeBBBBBBH")
 SIZE = _RECORD.size
 NO_TOKENS = 0xFFFFFFFF
 NO_BYTE = 255
 _QUALITY_STEPS = 200.0
+_CACHED_STEPS = 250.0
 
 LATE = 1
 COST_UP = 2  # part of an excursion of cost
@@ -25,6 +26,11 @@ COMPARED = 64
 UNLIKE_ANSWER = 128
 JSON = 256
 TEMPLATE = 512
+LATENCY_UP = 1024
+LATENCY_HELD = 2048
+FAILED = 4096
+UNPRICED = 8192
+SPEND_HELD = 16384
 
 
 class Pending(NamedTuple):
@@ -35,17 +41,36 @@ class Pending(NamedTuple):
     input_tokens: int
     output_tokens: int
     latency_ms: float
+    ttft_ms: float  # 0 = unknown
     logit: float  # of S; nan = nothing to compare with
     quality: int  # score in steps of 1/200; 255 = not judged
     slot: int  # of the reference prompt; 255 = none
     model: int  # label; 255 = unknown
     version: int
+    release: int
+    cached: int  # share of the input that was cached, in steps of 1/250; 255 = unknown
     flags: int
 
     @property
     def score(self) -> float:
         """Quality score, 0 to 1."""
         return self.quality / _QUALITY_STEPS
+
+    @property
+    def cached_tokens(self) -> int:
+        """Cached input tokens, within 0.2 % of the input; 0 where unknown."""
+        if self.cached == NO_BYTE or self.input_tokens == NO_TOKENS:
+            return 0
+        return round(self.cached / _CACHED_STEPS * self.input_tokens)
+
+    @property
+    def weighted(self) -> float | None:
+        """Tokens, weighted as they cost; None if unknown."""
+        return _weighted(
+            None if self.input_tokens == NO_TOKENS else self.input_tokens,
+            self.cached_tokens,
+            None if self.output_tokens == NO_TOKENS else self.output_tokens,
+        )
 
 
 def pack_pending(
@@ -55,10 +80,13 @@ def pack_pending(
     verdict: Verdict | None,
     model: int,
     version: int,
+    release: int,
     flags: int,
 ) -> bytes:
     """Pack one call; `flags` are those that do not follow from the verdict."""
     logit, quality, slot = nan, NO_BYTE, NO_BYTE
+    if call.status == "error":
+        flags |= FAILED
     if verdict is not None:
         quality = int(verdict.score * _QUALITY_STEPS)
         if verdict.hard:
@@ -79,11 +107,14 @@ def pack_pending(
         _tokens(call.input_tokens),
         _tokens(call.output_tokens),
         min(max(call.duration_ms, 0.0), HIGHEST),
+        min(max(call.ttft_ms or 0.0, 0.0), HIGHEST),
         logit,
         quality,
         slot,
         model,
         version,
+        release,
+        _cached(call),
         flags,
     )
 
@@ -93,5 +124,24 @@ def unpack_pending(data: bytearray) -> Iterator[Pending]:
     return map(Pending._make, _RECORD.iter_unpack(data))
 
 
+def weighted_tokens(call: Call) -> float | None:
+    """Tokens of a call, weighted as they cost; None if unknown."""
+    return _weighted(call.input_tokens, call.cache_read_tokens or 0, call.output_tokens)
+
+
+def _weighted(read: int | None, cached: int, written: int | None) -> float | None:
+    """As most providers price them: output 4, cached input 0.1 of an input token."""
+    if read is None and written is None:
+        return None
+    read = max(read or 0, 0)
+    return read - 0.9 * min(max(cached, 0), read) + 4 * max(written or 0, 0)
+
+
 def _tokens(count: int | None) -> int:
     return NO_TOKENS if count is None else min(max(count, 0), NO_TOKENS - 1)
+
+
+def _cached(call: Call) -> int:
+    if call.cache_read_tokens is None or not call.input_tokens or call.input_tokens < 0:
+        return NO_BYTE
+    return round(min(max(call.cache_read_tokens / call.input_tokens, 0.0), 1.0) * _CACHED_STEPS)

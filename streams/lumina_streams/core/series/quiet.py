@@ -7,8 +7,11 @@ of that place (`due_ms(state)` lies after it). A tick from before that place fin
 need not remember ticks, and ticks are no writes.
 """
 
+from functools import partial
+
 from lumina_schemas.alert import Alert
 from lumina_streams.core.alert.lapse import lapse, next_ms
+from lumina_streams.core.alert.lifecycle import Review, Subject
 from lumina_streams.core.series.clock import UNKNOWN
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.state import Hot, SeriesState
@@ -25,6 +28,9 @@ def due_ms(state: SeriesState, rules: Rules) -> int | None:
     """
     hot = state.hot
     event_ms = next_ms(hot.book, _silent_ms(hot, rules))
+    missed_ms = _missed_ms(hot, rules)
+    if missed_ms is not None:
+        event_ms = missed_ms if event_ms is None else min(event_ms, missed_ms)
     if event_ms is None:
         return None
     if hot.clock_ms == UNKNOWN:
@@ -59,10 +65,32 @@ def now_ms(state: SeriesState, clock_ms: int) -> int:
 def pass_time(state: SeriesState, at_ms: int, rules: Rules, detected_at: str) -> list[Alert]:
     """Do what is due by the event time `at_ms`; returns the alert records to publish."""
     hot = state.hot
+    news: list[Alert] = []
+    missed_ms = _missed_ms(hot, rules)
+    if missed_ms is not None and missed_ms <= at_ms:
+        after_ms = missed_ms - hot.newest_ms
+        hot.silence.fall_silent(
+            hot.newest_ms, after_ms, state.cold.baselines.usual_rate_per_min(hot.newest_ms)
+        )
+        subject = Subject(hot.series_id, hot.project, hot.service, hot.endpoint)
+        context = partial(state.context, rules)
+        review = Review(hot.book, subject, state.lanes, missed_ms, rules, detected_at, context)
+        news += review.open_silence()
     if not hot.book.tracks:
-        return []
+        return news
     silent_after_ms = _silent_after_ms(rules)
-    return lapse(hot.book, state.lanes, at_ms, _silent_ms(hot, rules), silent_after_ms, detected_at)
+    return news + lapse(hot.book, state.lanes, at_ms, _silent_ms(hot, rules), silent_after_ms, detected_at)
+
+
+def _missed_ms(hot: Hot, rules: Rules) -> int | None:
+    """Event time at which a series that always speaks is missed; None: it is not, or that was said."""
+    lane = hot.silence
+    if not rules.no_data_after_s or lane.open or lane.told or "no_data" in rules.off:
+        return None
+    after_ms = int(rules.no_data_after_s * 1000)
+    if not lane.always_speaks(hot.newest_ms, after_ms):
+        return None
+    return hot.newest_ms + hot.heard_ms - hot.clock_ms + after_ms
 
 
 def _silent_ms(hot: Hot, rules: Rules) -> int:

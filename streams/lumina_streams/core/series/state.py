@@ -10,25 +10,39 @@ it decides with, so a crash between the two writes (cold first) replays from who
 overwrite the slot that the stored hot state still names.
 """
 
+from collections.abc import Callable
 from typing import Self
 
 import msgspec
 from msgspec import Struct, field
 
 from lumina_schemas.mapping.instrumentations import content_setting
-from lumina_streams.core.alert.book import Book, LaneName
-from lumina_streams.core.alert.evidence import Known
+from lumina_streams.core.alert.book import Book
 from lumina_streams.core.alert.lifecycle import Context
-from lumina_streams.core.baseline.lane import CostLane, Lane, QualityLane
+from lumina_streams.core.baseline.event_lane import LimitLane, SilenceLane
+from lumina_streams.core.baseline.habit import Habit
+from lumina_streams.core.baseline.lane import Lane, LaneName
+from lumina_streams.core.baseline.learning import learning
+from lumina_streams.core.baseline.level_lane import CostLane, LatencyLane
+from lumina_streams.core.baseline.rhythm import Rhythm
+from lumina_streams.core.baseline.share_lane import ErrorLane, UnpricedLane
 from lumina_streams.core.baseline.sketch import Sketch
-from lumina_streams.core.baseline.windows import Baselines, Measure, PackedRing
+from lumina_streams.core.baseline.spend import SpendHistory
+from lumina_streams.core.baseline.spend_lane import SpendLane
+from lumina_streams.core.baseline.windows import EMPTY, Baselines, Measure, PackedRing
+from lumina_streams.core.quality.lane import QualityLane
 from lumina_streams.core.quality.references import Candidate, References
 from lumina_streams.core.quality.score import Tally
+from lumina_streams.core.series.former import FORMER_VERSION, carried
+from lumina_streams.core.series.learned import NOTHING, Lanes, Learned
 from lumina_streams.core.series.positions import Heads, Positions
+from lumina_streams.core.series.rules import Rules
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+HEAD = 4  # bytes that say how long the learned part of a packed cold state is
 
-BY_COST: tuple[Measure, ...] = ("cost", "input_tokens", "output_tokens")
+BY_COST: tuple[Measure, ...] = ("cost", "tokens", "input_tokens", "output_tokens")
+BY_LATENCY: tuple[Measure, ...] = ("latency", "ttft")
 BY_QUALITY: tuple[Measure, ...] = ("quality", "odds_exact", "odds_template")
 """Measures that are held back together while a signal deviates."""
 
@@ -58,11 +72,18 @@ class Hot(Struct, array_like=True, kw_only=True):
     labels: list[str] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     cost: CostLane = field(default_factory=CostLane)
+    spend: SpendLane = field(default_factory=SpendLane)
+    latency: LatencyLane = field(default_factory=LatencyLane)
+    errors: ErrorLane = field(default_factory=ErrorLane)
+    unpriced_share: UnpricedLane = field(default_factory=UnpricedLane)
+    silence: SilenceLane = field(default_factory=SilenceLane)
+    limit: LimitLane = field(default_factory=LimitLane)
     quality: QualityLane = field(default_factory=QualityLane)
     book: Book = field(default_factory=Book)
     answers: bytes = b""  # recent response ids, each with the scope that told it
     telling: list[int] = field(default_factory=list)  # scopes that have told calls of their own here
     scope: str = ""  # of the last call
+    slots: list[tuple[int, float]] = field(default_factory=list)  # (ms, USD) of five minutes that are over
 
 
 class StoredCold(Struct, array_like=True, frozen=True):
@@ -71,9 +92,12 @@ class StoredCold(Struct, array_like=True, frozen=True):
     version: int
     rings: list[list[PackedRing]]
     held: list[bytes]
+    rhythms: list[Rhythm]
+    spend: bytes
+    kept: dict[str, list[list[PackedRing]]]
     held_tally: Tally
     tally: Tally
-    known: Known
+    habit: Habit
     used: list[int]
     references: bytes
 
@@ -81,19 +105,38 @@ class StoredCold(Struct, array_like=True, frozen=True):
 class Cold:
     """What was learned. `held` are points of an excursion: kept out of the baseline until it is clear why."""
 
-    __slots__ = ("baselines", "held", "held_tally", "known", "references", "tally")
+    __slots__ = (
+        "baselines",
+        "cost_rhythm",
+        "habit",
+        "held",
+        "held_tally",
+        "kept",
+        "latency_rhythm",
+        "references",
+        "spend",
+        "tally",
+    )
 
     def __init__(self) -> None:
         self.baselines = Baselines()
-        self.held: dict[Measure, Sketch] = {measure: Sketch() for measure in (*BY_COST, *BY_QUALITY)}
+        self.held: dict[Measure, Sketch] = {
+            measure: Sketch() for measure in (*BY_COST, *BY_LATENCY, *BY_QUALITY)
+        }
+        self.kept: dict[str, list[list[PackedRing]]] = {}
+        """Baselines from before a level was adopted, by signal: it may come back."""
+        self.cost_rhythm = Rhythm()
+        self.latency_rhythm = Rhythm()
+        self.spend = SpendHistory()
         self.held_tally = Tally()
         self.tally = Tally()
-        self.known: Known = {"request_model": {}, "prompt_version": {}}
+        self.habit = Habit()
         self.references = References()
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_hot = msgspec.msgpack.Decoder(Hot).decode
+_decode_learned = msgspec.msgpack.Decoder(Learned).decode
 _decode_cold = msgspec.msgpack.Decoder(StoredCold).decode
 
 
@@ -112,10 +155,16 @@ def cold_version(hot: bytes) -> int:
     return _decode_version(hot).cold_version
 
 
+def learned_from(cold: bytes) -> bytes:
+    """The part of a packed cold state that tells what was learned; its first field is the version."""
+    begin = 8 + HEAD
+    return cold[begin + int.from_bytes(cold[8:begin], "big") :]
+
+
 class SeriesState:
     """The accumulator of one series."""
 
-    __slots__ = ("_cold", "_cold_bytes", "cold_dirty", "hot", "positions")
+    __slots__ = ("_cold", "_cold_bytes", "_load", "cold_dirty", "hot", "positions")
 
     def __init__(self, hot: Hot, cold_bytes: bytes | None) -> None:
         self.hot = hot
@@ -124,6 +173,21 @@ class SeriesState:
         """Cold changed since it was last written: write `pack_cold()` before `pack_hot()`."""
         self._cold: Cold | None = None
         self._cold_bytes = cold_bytes
+        self._load: Callable[[], bytes | None] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether what was learned is in memory too."""
+        return self._cold is not None or self._cold_bytes is not None
+
+    def rest(self, load: Callable[[], bytes | None]) -> None:
+        """Forget what was learned until it is needed; `load` gives the packed cold version that hot names.
+
+        Not where cold is dirty: what was not written yet would be lost.
+        """
+        if self.cold_version and not self.cold_dirty:
+            self._cold = self._cold_bytes = None
+            self._load = load
 
     @classmethod
     def fresh(cls, series_id: str, project: str, service: str, endpoint: str) -> Self:
@@ -146,17 +210,28 @@ class SeriesState:
         when the two do not belong together or cannot be read.
         """
         try:
+            if _decode_version(hot).v == FORMER_VERSION:
+                hot, cold = carried(hot), None
             state = _decode_hot(hot)
         except msgspec.DecodeError as error:
             raise ValueError(f"Unreadable hot state ({error}); rebuild it from the log.") from error
-        named = state.cold_version
+        unpacked = cls(state, None)
+        unpacked._cold_bytes = unpacked._loaded(cold)
+        if unpacked._cold_bytes is not None:
+            end = HEAD + int.from_bytes(unpacked._cold_bytes[:HEAD], "big")
+            unpacked._learners.give(_decode_learned(unpacked._cold_bytes[HEAD:end]))
+        return unpacked
+
+    def _loaded(self, cold: bytes | None) -> bytes | None:
+        """A packed cold state without its version. Raises ValueError where hot names another one."""
+        named = self.hot.cold_version
         found = 0 if cold is None else int.from_bytes(cold[:8], "big")
         if named != found:
             raise ValueError(
-                f"Series {state.series_id}: hot state decides with cold version {named}, but its slot holds "
-                f"{found}. The table lost a write; rebuild it from the log."
+                f"Series {self.hot.series_id}: hot state decides with cold version {named}, but its slot "
+                f"holds {found}. The table lost a write; rebuild it from the log."
             )
-        return cls(state, None if cold is None else cold[8:])
+        return None if cold is None else cold[8:]
 
     @property
     def cold_version(self) -> int:
@@ -168,14 +243,22 @@ class SeriesState:
         """What was learned, unpacked when first needed."""
         if self._cold is None:
             cold = Cold()
+            if self._load is not None:
+                self._cold_bytes = self._loaded(self._load())
+                self._load = None
             if self._cold_bytes is not None:
-                stored = _decode_cold(self._cold_bytes)
+                begin = HEAD + int.from_bytes(self._cold_bytes[:HEAD], "big")
+                stored = _decode_cold(memoryview(self._cold_bytes)[begin:])
                 cold.baselines.load(stored.rings)
                 for measure, packed in zip(cold.held, stored.held, strict=True):
-                    cold.held[measure] = Sketch.unpack(packed)
+                    if packed != EMPTY:
+                        cold.held[measure] = Sketch.unpack(packed)
+                cold.cost_rhythm, cold.latency_rhythm = stored.rhythms
+                cold.kept = stored.kept
+                cold.spend = SpendHistory.unpack(stored.spend)
                 cold.held_tally = stored.held_tally
                 cold.tally = stored.tally
-                cold.known = stored.known
+                cold.habit = stored.habit
                 cold.references.load(stored.references, stored.used)
             self._cold = cold
             self._cold_bytes = None
@@ -183,42 +266,68 @@ class SeriesState:
 
     @property
     def lanes(self) -> dict[LaneName, Lane]:
-        """The signals by name."""
-        return {"cost": self.hot.cost, "quality": self.hot.quality}
+        """The signals by name, the leading first."""
+        hot = self.hot
+        return {
+            "cost": hot.cost,
+            "quality": hot.quality,
+            "spend": hot.spend,
+            "errors": hot.errors,
+            "latency": hot.latency,
+            "unpriced": hot.unpriced_share,
+            "silence": hot.silence,
+            "limit": hot.limit,
+        }
+
+    @property
+    def _learners(self) -> Lanes:
+        hot = self.hot
+        return Lanes(hot.cost, hot.latency, hot.errors, hot.unpriced_share, hot.quality, hot.spend)
 
     def pack_cold(self) -> bytes:
-        """Bytes of the current cold version."""
+        """Bytes of the current cold version: its number, what signals decide by, and what they learned."""
         cold = self.cold
         references, used = cold.references.pack()
         stored = StoredCold(
             self.hot.cold_version,
             cold.baselines.pack(),
             [sketch.pack() for sketch in cold.held.values()],
+            [cold.cost_rhythm, cold.latency_rhythm],
+            cold.spend.pack(),
+            cold.kept,
             cold.held_tally,
             cold.tally,
-            cold.known,
+            cold.habit,
             used,
             references,
         )
-        return self.hot.cold_version.to_bytes(8, "big") + _encode(stored)
+        learned = _encode(self._learners.learned())
+        head = self.hot.cold_version.to_bytes(8, "big") + len(learned).to_bytes(4, "big")
+        return head + learned + _encode(stored)
 
     def pack_hot(self) -> bytes:
         """Bytes of the hot state. Where cold is dirty, write `pack_cold()` first; this ends the version."""
         self.cold_dirty = False
-        return _encode(self.hot)
+        learners = self._learners
+        learned = learners.learned()
+        learners.give(NOTHING)
+        packed = _encode(self.hot)
+        learners.give(learned)
+        return packed
 
-    def context(self) -> Context:
+    def context(self, rules: Rules) -> Context:
         """What alerts look up when they are written."""
         hot, cold = self.hot, self.cold
+        wanted, rate = rules.min_samples, cold.baselines.rate_per_min(hot.newest_ms)
         missing: list[str] = []
         if not hot.scored:
             missing.append(
                 f"quality: no answers were captured, so none was compared; set {content_setting(hot.scope)}"
             )
-        elif not hot.quality.test.in_force:
-            missing.append(f"quality: learning, {hot.quality.test.n} answers so far")
-        if not hot.cost.test.in_force:
-            missing.append("cost: no baseline yet")
+        elif hot.quality.test.n < wanted:
+            missing.append(f"quality: {learning(hot.quality.test.n, wanted, rate)}")
+        if hot.cost.test.n < wanted:
+            missing.append(f"cost: {learning(hot.cost.test.n, wanted, rate)}")
         elif hot.unpriced:
             missing.append(f"cost: {hot.unpriced} of {hot.calls} calls have no price")
-        return Context(cold.known, cold.baselines.rate_per_min(hot.newest_ms), tuple(missing))
+        return Context(cold.habit, cold.baselines.usual_rate_per_min(hot.newest_ms), tuple(missing))

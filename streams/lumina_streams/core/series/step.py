@@ -2,13 +2,15 @@
 
 import hashlib
 import zlib
+from functools import partial
+from math import log
 
 from lumina_schemas.alert import Alert
 from lumina_streams.core.alert.lifecycle import Review, Subject
-from lumina_streams.core.baseline.cost import log_cost
 from lumina_streams.core.baseline.excursion import model_of
+from lumina_streams.core.baseline.habit import NAME_CHARS
 from lumina_streams.core.baseline.moment import LATEST_MS
-from lumina_streams.core.baseline.sketch import HIGHEST
+from lumina_streams.core.baseline.sketch import HIGHEST, LOWEST
 from lumina_streams.core.baseline.windows import DAY_MS
 from lumina_streams.core.quality.references import Candidate
 from lumina_streams.core.quality.score import UNLIKE, Verdict, judge
@@ -18,12 +20,18 @@ from lumina_streams.core.series.fold import fold
 from lumina_streams.core.series.pending import (
     COST_HELD,
     COST_UP,
+    FAILED,
     LATE,
+    LATENCY_HELD,
+    LATENCY_UP,
     NO_BYTE,
     QUALITY_HELD,
     QUALITY_UP,
     SIZE,
+    SPEND_HELD,
+    UNPRICED,
     pack_pending,
+    weighted_tokens,
 )
 from lumina_streams.core.series.quiet import pass_time
 from lumina_streams.core.series.rules import Rules
@@ -32,10 +40,11 @@ from lumina_streams.core.series.state import Hot, SeriesState, cold_version
 __all__ = ["SeriesState", "cold_version", "step"]
 
 FOLD_CALLS = 64
-FOLD_MS = 60_000
+FOLD_MS = 300_000
 LATE_MS = 120_000  # older than the newest call by more: counts in its window, drives no test
 RECENT_IDS = 64  # span ids that a client's retry is found by
 RECENT_ANSWERS = 32  # response ids that a second instrumentation's span of a call is found by
+SLOTS_PENDING = 16  # five-minute sums of spend that wait for the fold
 SCOPES = 8
 SCOPE_CHARS = 80
 CANDIDATES = 4  # reference answers waiting for the fold ...
@@ -68,6 +77,8 @@ def step(
     alerts: list[Alert] = []
     if at_ms > hot.newest_ms:
         alerts += pass_time(state, at_ms, rules, detected_at)
+        if hot.newest_ms:
+            hot.silence.hear(at_ms - hot.newest_ms, at_ms)
         hot.newest_ms = at_ms
         hot.clock_ms = hot.heard_ms = clock_ms
     else:
@@ -76,36 +87,87 @@ def step(
         hot.heard_ms = max(hot.heard_ms, clock_ms)
 
     cost = _cost(call)
-    if cost is None:
-        hot.unpriced += 1
+    failed = call.status == "error"
+    tokens = weighted_tokens(call)
+    unpriced = cost is None and not failed and tokens is not None
+    hot.unpriced += unpriced
     verdict: Verdict | None = None
     if call.output_messages or call.tool_calls or call.input_messages:
         verdict = judge(call, state.cold.references, hot.quality.test, rules)
-
-    if cost is not None:
-        x = log_cost(cost)
-        if not late:
-            hot.cost.weigh(call, cost, x, at_ms, hot.largest)
-        hot.largest = max(hot.largest, x)
     if verdict is not None:
         hot.scored += 1
-        if not late:
-            hot.quality.weigh(call, verdict, cost, at_ms, rules)
         _propose(state, call, verdict)
-    _remember(hot, call, at_ms, cost, verdict, late)
-    quiet = hot.cost.excursion is None and hot.quality.excursion is None and not hot.book.tracks
-    if not late and not quiet:
+    if not late:
+        _weigh(hot, call, at_ms, cost, tokens, verdict, rules)
+    if cost is not None:
+        hot.largest = max(hot.largest, log(max(cost, LOWEST)))
+    _remember(hot, call, at_ms, cost, verdict, late, unpriced)
+    if not late and (hot.book.tracks or _stirs(hot)):
         alerts += _review(state, rules, detected_at).run()
     if _fold_is_due(hot, at_ms):
         for adopted in fold(state, rules):
+            excursion = state.lanes[adopted].excursion
             alerts += _review(state, rules, detected_at).adopt(adopted)
+            if excursion is not None and not any(lane.is_held for lane in state.lanes.values()):
+                state.cold.habit = excursion.seen.copy()
     return alerts
+
+
+def _weigh(
+    hot: Hot,
+    call: Call,
+    at_ms: int,
+    cost: float | None,
+    tokens: float | None,
+    verdict: Verdict | None,
+    rules: Rules,
+) -> None:
+    """Let every signal look at a call."""
+    failed = call.status == "error"
+    lane = hot.cost
+    if lane.unit == "tokens_per_call":
+        if tokens:
+            lane.weigh(call, log(tokens), at_ms, None, cost)
+    elif cost is not None:
+        lane.weigh(call, log(max(cost, LOWEST)), at_ms, hot.largest, cost)
+    elif tokens and not failed and lane.tokens_p50:
+        # Without a price its tokens decide, at the cost of a usual call with so many.
+        lane.weigh(call, log(max(lane.test.p50 * tokens / lane.tokens_p50, LOWEST)), at_ms, None, None)
+    if cost is not None:
+        ended = hot.spend.weigh(call, cost, at_ms)
+        if ended >= 0.0 and not hot.spend.is_held:
+            hot.slots = [*hot.slots, (at_ms, ended)][-SLOTS_PENDING:]
+        if tokens is not None:
+            hot.unpriced_share.weigh(call, False, at_ms, cost)
+    elif tokens is not None and not failed:
+        hot.unpriced_share.weigh(call, True, at_ms, None)
+    if not failed and call.duration_ms > 0:
+        hot.latency.weigh(call, log(min(max(call.duration_ms, LOWEST), HIGHEST)), at_ms, None, cost)
+    hot.errors.weigh(call, failed, at_ms, cost)
+    if verdict is not None:
+        hot.quality.weigh(call, verdict, cost, at_ms, rules)
+    if call.endpoint_overflow:
+        hot.limit.meet(call, at_ms, cost)
+
+
+def _stirs(hot: Hot) -> bool:
+    """Whether any signal has evidence enough to be looked at."""
+    return (
+        hot.cost.stirs
+        or hot.quality.stirs
+        or hot.latency.stirs
+        or hot.errors.stirs
+        or hot.spend.stirs
+        or hot.unpriced_share.stirs
+        or hot.limit.stirs
+    )
 
 
 def _review(state: SeriesState, rules: Rules, detected_at: str) -> Review:
     hot = state.hot
     subject = Subject(hot.series_id, hot.project, hot.service, hot.endpoint)
-    return Review(hot.book, subject, hot.cost, hot.quality, hot.newest_ms, rules, detected_at, state.context)
+    context = partial(state.context, rules)
+    return Review(hot.book, subject, state.lanes, hot.newest_ms, rules, detected_at, context)
 
 
 def _is_new(hot: Hot, span_id: str) -> bool:
@@ -193,7 +255,13 @@ def _propose(state: SeriesState, call: Call, verdict: Verdict) -> None:
 
 
 def _remember(
-    hot: Hot, call: Call, at_ms: int, cost: float | None, verdict: Verdict | None, late: bool
+    hot: Hot,
+    call: Call,
+    at_ms: int,
+    cost: float | None,
+    verdict: Verdict | None,
+    late: bool,
+    unpriced: bool,
 ) -> None:
     """Append a call to the pending ones."""
     flags = LATE if late else 0
@@ -201,12 +269,24 @@ def _remember(
         flags |= COST_UP
     if hot.quality.excursion is not None:
         flags |= QUALITY_UP
+    if hot.latency.excursion is not None:
+        flags |= LATENCY_UP
+    if hot.latency.is_held:
+        flags |= LATENCY_HELD
+    if hot.spend.is_held:
+        flags |= SPEND_HELD
+    if call.status == "error":
+        flags |= FAILED
+    if unpriced:
+        flags |= UNPRICED
     if hot.cost.is_held:
         flags |= COST_HELD
     if hot.quality.is_held:
         flags |= QUALITY_HELD
-    model, version = _label(hot, model_of(call)), _label(hot, call.prompt_version)
-    hot.pending += pack_pending(call, at_ms - hot.fold_ms, cost, verdict, model, version, flags)
+    model = _label(hot, model_of(call)[:NAME_CHARS])
+    version = _label(hot, call.prompt_version[:NAME_CHARS])
+    release = _label(hot, call.release[:NAME_CHARS])
+    hot.pending += pack_pending(call, at_ms - hot.fold_ms, cost, verdict, model, version, release, flags)
 
 
 def _label(hot: Hot, value: str) -> int:
@@ -220,7 +300,7 @@ def _label(hot: Hot, value: str) -> int:
 
 
 def _fold_is_due(hot: Hot, at_ms: int) -> bool:
-    """Every 64 calls, a minute after the last fold, or when candidates are many; sooner in a young series."""
+    """Every 64 calls, 5 min after the last fold, or when candidates are many; sooner in a young series."""
     pending = len(hot.pending) // SIZE
     limit = FOLD_CALLS if hot.calls >= 256 else 16 if hot.calls >= 64 else 8
     if pending >= limit or at_ms - hot.fold_ms >= FOLD_MS:
