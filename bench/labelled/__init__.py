@@ -1,0 +1,1 @@
+"""Labelled traffic: seeded calls of many series, with incidents and look-alikes whose place is known."""
