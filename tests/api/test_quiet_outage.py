@@ -57,12 +57,13 @@ async def test_an_outage_is_told_once(module: str, warnings: set[str], tmp_path:
         )
         try:
             await asyncio.wait_for(deaf.enough.wait(), DEADLINE_S)
+            said = log.read_text()  # a connection that is cut while it ends is no outage
         finally:
             process.terminate()
             await asyncio.wait_for(process.wait(), DEADLINE_S)
             server.close()
             await server.wait_closed()
-    lines = log.read_text().splitlines()
+    lines = said.splitlines()
     told = Counter(
         line.partition("[warning  ] ")[2].partition("  ")[0] for line in lines if "warning" in line
     )
