@@ -47,6 +47,7 @@ class Record(NamedTuple):
     key: bytes
     value: bytes
     headers: Mapping[str, bytes]
+    appended_ms: int
 
 
 @dataclass
@@ -78,7 +79,14 @@ async def records(settings: Settings, topic: str) -> list[Record]:
         while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
             for batch in (await consumer.getmany(timeout_ms=200)).values():
                 found.extend(
-                    Record(r.partition, r.offset, r.key or b"", r.value or b"", dict(r.headers or ()))
+                    Record(
+                        r.partition,
+                        r.offset,
+                        r.key or b"",
+                        r.value or b"",
+                        dict(r.headers or ()),
+                        r.timestamp,
+                    )
                     for r in batch
                 )
         return sorted(found, key=lambda record: record[:2])
@@ -111,7 +119,12 @@ async def landed_run(settings: Settings) -> Outcome:
         (
             (
                 Landing(
-                    epoch=epoch, origin="otlp", partition=record.partition, offset=record.offset, project=None
+                    epoch=epoch,
+                    origin="otlp",
+                    partition=record.partition,
+                    offset=record.offset,
+                    project=None,
+                    appended_ms=record.appended_ms,
                 ),
                 record.value,
             )
