@@ -19,7 +19,7 @@ LEAST_JOINT_H = 6.5
 LEARNING_H = 6.0  # nats on top while learning: only overwhelming evidence ...
 LEARNING_LEAST_H = 18.0
 LEARNING_MOST_H = 19.0  # ... which five calls at ten times the cost are
-LEAST_SERIES = 20  # that a project is taken to have at least: its thresholds should not move as it begins
+LEAST_SERIES = 50  # that a project is taken to have at least: its thresholds should not move as it begins
 LEAST_WEEKLY = 1000.0  # calls a week that a series is taken to have at least
 
 
