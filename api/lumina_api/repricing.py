@@ -99,7 +99,7 @@ async def reprice(settings: Settings, since_ns: int, until_ns: int, by: str, dry
     own = of_file(price_file.read(settings.prices_file))
     topic = await partitions_of(settings, SPANS)
     corrected = await _corrected(settings, since_ns, until_ns)
-    prices, report.problems = of_settings(await _prices(settings))
+    prices, report.problems = of_settings(await prices_set(settings))
     book = PriceBook(
         overrides=[*own, *prices],
         prefer_reported=settings.prefer_reported_cost,
@@ -197,8 +197,8 @@ async def _corrected(settings: Settings, since_ns: int, until_ns: int) -> dict[b
     return found
 
 
-async def _prices(settings: Settings) -> dict[str, bytes]:
-    """The prices among the settings, by key."""
+async def prices_set(settings: Settings) -> dict[str, bytes]:
+    """The prices among the settings, by key. Raises MissingTopic, KafkaError."""
     found: dict[str, bytes] = {}
     async with consumer(settings) as reader:
         for partition in await partitions_of(settings, SETTINGS):

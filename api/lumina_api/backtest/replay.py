@@ -10,12 +10,12 @@ from lumina_api.backtest.retained import in_order
 from lumina_api.backtest.summary import Raised
 from lumina_api.backtest.trial import Scope, Trial
 from lumina_api.log import MissingTopic, consumer, facts_of, partitions_of, records
+from lumina_api.repricing import prices_set
 from lumina_api.text import plain
 from lumina_schemas import price_file
 from lumina_schemas.alert import Alert
 from lumina_schemas.control import COMMAND, MARK, TICK, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.partition import partition_of
-from lumina_schemas.price import KIND as PRICES
 from lumina_schemas.rule import KIND as RULES_KIND
 from lumina_schemas.rule import RULE_VERSION, RULES, Rule, RuleChange
 from lumina_schemas.settings import Settings
@@ -25,12 +25,11 @@ from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.price.overrides import of_file, of_settings
 from lumina_streams.core.series.call import Call, decode_line
-from lumina_streams.core.span.lines import encode_line
+from lumina_streams.core.span.lines import MESSAGE_OVERHEAD, encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 COMPLAINTS = 20  # messages that cannot be read are named; more are only counted
-MESSAGE_OVERHEAD = 1_000
 
 Set = tuple[RuleChange, int]
 """A rule that is set, and when: the time of its record in Unix ms."""
@@ -229,20 +228,11 @@ def fired_in(alerts: Iterable[Alert], scope: Scope, since_ms: int, until_ms: int
 
 async def _prices(settings: Settings) -> PriceBook:
     """The prices of today: the list's, the file's, those of the settings."""
-    values: dict[str, bytes] = {}
     own = of_file(price_file.read(settings.prices_file))
     try:
-        partitions = await partitions_of(settings, SETTINGS)
+        values = await prices_set(settings)
     except MissingTopic:
-        partitions = []
-    async with consumer(settings) as reader:
-        for partition in partitions:
-            async for record in records(reader, partition):
-                key = (record.key or b"").decode("utf-8", "replace")
-                if key.startswith(PRICES):
-                    values.pop(key, None)
-                    if record.value:
-                        values[key] = record.value
+        values = {}
     found, problems = of_settings(values)
     for key, problem in problems.items():
         print(f"{plain(key, 120)} in the settings is no price: {plain(problem, 200)}", file=sys.stderr)

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
@@ -17,6 +17,7 @@ from lumina_api.backtest.overrides import Overrides, overrides_of
 from lumina_api.backtest.replay import Replay, alerts_fired, fired_in
 from lumina_api.backtest.summary import Summary
 from lumina_api.backtest.trial import Scope, Trial
+from lumina_api.commands.asking import fail
 from lumina_api.commands.settings import read_settings
 from lumina_api.commands.times import nanoseconds_of
 from lumina_api.log import MissingTopic
@@ -79,12 +80,12 @@ def backtest(
     try:
         overrides = overrides_of(set_ or ())
     except ValueError as error:
-        _fail(f"--set {error}", 2)
+        fail(f"--set {error}", 2)
     if input and topic:
-        _fail("--input and --topic are two logs: name one.", 2)
+        fail("--input and --topic are two logs: name one.", 2)
     within = (ALL[0] if since is None else since // 10**6, ALL[1] if until is None else until // 10**6)
     if within[1] <= within[0]:
-        _fail("--to must lie behind --from.", 2)
+        fail("--to must lie behind --from.", 2)
     settings = read_settings()
     outcome = Outcome(sys.stdout.buffer.write, within)
     scope = Scope(project, service, endpoint)
@@ -100,13 +101,13 @@ def backtest(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     except (MissingTopic, KafkaSettingsError, PriceFileError) as error:
-        _fail(str(error))
+        fail(str(error))
     except (KafkaError, OSError) as error:
         if input:
             why = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
-            _fail(f"{input} cannot be read: {why}.")
+            fail(f"{input} cannot be read: {why}.")
         where = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-        _fail(f"Kafka at {where} cannot be read: {error!r}. Is the stack up (`lumina status`)?")
+        fail(f"Kafka at {where} cannot be read: {error!r}. Is the stack up (`lumina status`)?")
     as_json = summary is SummaryForm.json
     print(msgspec.json.encode(found).decode() if as_json else "\n".join(lines(found)), file=sys.stderr)
 
@@ -159,8 +160,3 @@ async def replayed(
 
 def _now() -> str:
     return rfc3339(time.time_ns() // 10**6)
-
-
-def _fail(message: str, status: int = 1) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(status)

@@ -11,8 +11,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from lumina_api.baselines import Unreadable, Wanted, known_series
-from lumina_api.commands.settings import read_settings
-from lumina_api.stack.state import of_running_stack
+from lumina_api.commands.asking import fail, running_settings
 from lumina_api.text import plain
 from lumina_schemas.baseline import MeasureBaseline, SeriesBaseline, WindowBaseline
 from lumina_schemas.kafka import KafkaSettingsError
@@ -37,7 +36,7 @@ def baselines(
     as_json: Annotated[bool, typer.Option("--json", help="JSON, one series a line, every window.")] = False,
 ) -> None:
     """Show what each series is used to: learning, ready or stale; cost, latency, tokens, spend, errors."""
-    settings = of_running_stack(read_settings())
+    settings = running_settings()
 
     def wanted(hot: Hot) -> bool:
         asked = ((project, hot.project), (service, hot.service), (endpoint, hot.endpoint))
@@ -57,9 +56,9 @@ def baselines(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (KafkaError, OSError) as error:
         where = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-        _fail(f"Kafka at {where} cannot be read: {error!r}. Is the stack up (`lumina status`)?")
+        fail(f"Kafka at {where} cannot be read: {error!r}. Is the stack up (`lumina status`)?")
     except (KafkaSettingsError, LookupError, Unreadable) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def overview(found: list[SeriesBaseline]) -> list[str]:
@@ -127,8 +126,3 @@ async def _gather(settings: Settings, wanted: Wanted) -> list[SeriesBaseline]:
 
 def _nothing() -> str:
     return "No such series has any calls yet."
-
-
-def _fail(message: str) -> None:
-    print(message, file=sys.stderr)
-    raise typer.Exit(1)

@@ -1,26 +1,22 @@
 """`lumina dlq`: dead letters listed, shown and re-driven."""
 
-import asyncio
 import base64
 import os
 import re
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from aiokafka import ConsumerRecord
-from aiokafka.errors import KafkaError
 from google.protobuf.json_format import MessageToDict
 
-from lumina_api.commands.settings import read_settings
+from lumina_api.commands.asking import ask, fail, running_settings
 from lumina_api.dead_letters import (
     DeadLetter,
-    MissingTopic,
     Place,
     Plan,
     all_letters,
@@ -31,13 +27,9 @@ from lumina_api.dead_letters import (
     record_at,
     redrive,
 )
-from lumina_api.stack.state import of_running_stack
 from lumina_api.text import plain
-from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
-
-T = TypeVar("T")
 
 SHOWN_BYTES = 512
 """Of a body that cannot be read."""
@@ -88,8 +80,8 @@ def list_letters(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a letter, all of them.")] = False,
 ) -> None:
     """List dead letters: first what they have in common, then the newest one by one."""
-    settings = _settings()
-    letters = _chosen(_ask(settings, all_letters(settings)), stage, reason, since)
+    settings = running_settings()
+    letters = _chosen(ask(settings, all_letters(settings)), stage, reason, since)
     letters.sort(key=lambda letter: (letter.at_ms, letter.place))
     if as_json:
         _print([msgspec.json.encode(letter).decode() for letter in letters])
@@ -110,10 +102,10 @@ def show(
 ) -> None:
     """Show one dead letter: its headers and what is in it. It may hold prompts and answers."""
     place = place_of(letter)
-    settings = _settings()
-    record = _ask(settings, record_at(settings, place))
+    settings = running_settings()
+    record = ask(settings, record_at(settings, place))
     if record is None:
-        _fail(f"There is no dead letter {letter}. `lumina dlq list` names those that there are.")
+        fail(f"There is no dead letter {letter}. `lumina dlq list` names those that there are.")
     body = record.value or b""
     if raw:
         sys.stdout.buffer.write(body)
@@ -145,15 +137,15 @@ def redrive_letters(
     places = [place_of(text) for text in letters or ()]
     filtered = bool(stage or reason or since)
     if sum((bool(places), filtered, everything)) != 1:
-        _fail("Say which: PARTITION:OFFSET ..., or filters (--stage, --reason, --since), or --all.")
-    settings = _settings()
-    found = _ask(settings, all_letters(settings))
+        fail("Say which: PARTITION:OFFSET ..., or filters (--stage, --reason, --since), or --all.")
+    settings = running_settings()
+    found = ask(settings, all_letters(settings))
     by_place = {letter.place: letter for letter in found}
     if unknown := [f"{p}:{o}" for p, o in places if (p, o) not in by_place]:
-        _fail(f"There is no dead letter {', '.join(unknown)}. `lumina dlq list` names those that there are.")
+        fail(f"There is no dead letter {', '.join(unknown)}. `lumina dlq list` names those that there are.")
     chosen = [by_place[place] for place in places] or _chosen(found, stage, reason, since)
-    plan = planned(found, chosen, _ask(settings, dlq_facts(settings)).epoch)
-    landed = plan.send if dry_run else _ask(settings, redrive(settings, plan.send))
+    plan = planned(found, chosen, ask(settings, dlq_facts(settings)).epoch)
+    landed = plan.send if dry_run else ask(settings, redrive(settings, plan.send))
     _print(_report(plan, landed, dry_run, settings))
     if places and (plan.cannot or len(landed) < len(plan.send)):
         raise typer.Exit(1)
@@ -258,21 +250,6 @@ def _chosen(letters: list[DeadLetter], stage: str, reason: str, since_ms: int | 
     ]
 
 
-def _settings() -> Settings:
-    return of_running_stack(read_settings())
-
-
-def _ask(settings: Settings, question: Coroutine[Any, Any, T]) -> T:
-    """Run it; what Kafka does not let it do ends the command with a word on what to do."""
-    try:
-        return asyncio.run(question)
-    except (MissingTopic, KafkaSettingsError) as error:
-        _fail(str(error))
-    except (KafkaError, OSError) as error:
-        where = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-        _fail(f"Kafka at {where} cannot be used: {error!r}. Is the stack up (`lumina status`)?")
-
-
 def _print(lines: list[str]) -> None:
     try:
         print("\n".join(lines), flush=True)
@@ -287,8 +264,3 @@ def _time(at_ms: int) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(1)

@@ -2,17 +2,16 @@
 
 import asyncio
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
 from aiokafka.errors import KafkaError
 
-from lumina_api.commands.settings import read_settings
+from lumina_api.commands.asking import fail, running_settings
 from lumina_api.commands.times import nanoseconds_of
 from lumina_api.log import MissingTopic
 from lumina_api.repricing import Report, Sums, reprice
-from lumina_api.stack.state import of_running_stack
 from lumina_api.text import plain
 from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.price_file import PriceFileError
@@ -43,15 +42,15 @@ def command(
     Alerts and baselines stay as they were decided. A second run finds nothing left to change.
     """
     if until <= since:
-        _fail("--to must lie behind --from.")
-    settings = of_running_stack(read_settings())
+        fail("--to must lie behind --from.")
+    settings = running_settings()
     try:
         report = asyncio.run(reprice(settings, since, until, by[:200], dry_run))
     except (PriceFileError, MissingTopic, KafkaSettingsError) as error:
-        _fail(str(error))
+        fail(str(error))
     except (KafkaError, OSError) as error:
         where = settings.kafka_bootstrap_servers or f"127.0.0.1:{settings.kafka_port}"
-        _fail(
+        fail(
             f"Kafka at {where} cannot be used: {error!r}. Corrections that were written hold; "
             "run this again for the rest. Is the stack up (`lumina status`)?"
         )
@@ -95,8 +94,3 @@ def _usd(sums: Sums) -> str:
     if sums.unknown_before or sums.unknown_after:
         text += f" ({sums.unknown_before:,} -> {sums.unknown_after:,} unknown)"
     return text
-
-
-def _fail(message: str) -> NoReturn:
-    print(message, file=sys.stderr)
-    raise typer.Exit(1)
