@@ -21,7 +21,6 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import TYPE_HEADER
-from lumina_streams.agents.normalise import MESSAGE_OVERHEAD
 from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
@@ -33,7 +32,7 @@ from lumina_streams.core.series.revision import is_newer, payload_of
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.state import learned_from
 from lumina_streams.core.series.step import SeriesState, cold_version, step
-from lumina_streams.core.span.lines import encode_line
+from lumina_streams.core.span.lines import MESSAGE_OVERHEAD, encode_line
 from lumina_streams.core.span.normalise import Landing, normalise
 
 NO_TIME = "1970-01-01T00:00:00.000+00:00"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -46,6 +47,8 @@ _decode_command = msgspec.json.Decoder(SeriesCommand).decode
 _decode_mark = msgspec.json.Decoder(SeriesMark).decode
 _decode_change = msgspec.json.Decoder(RuleChange).decode
 
+
+Control = TypeVar("Control", Tick, RuleChange, SeriesMark)
 
 Action = Callable[[SeriesState], list[Alert]]
 """What a control message does to a series."""
@@ -193,13 +196,21 @@ class Detector:
                 action(state)
         changed.state = state
 
-    def _tick(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
-        """Let time pass for the series of a partition."""
+    def _read(
+        self, event: EventT[bytes], decode: Callable[[bytes], Control], what: str, run: Run
+    ) -> Control | None:
+        """A control message; None where it cannot be read: the dlq keeps it."""
         value = event.message.value or b""
         try:
-            tick = _decode_tick(value)
+            return decode(value)
         except UNREADABLE as error:
-            self._reject(event, value, f"not a tick: {error}", run, stage="control")
+            self._reject(event, value, f"not {what}: {error}", run, stage="control")
+            return None
+
+    def _tick(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
+        """Let time pass for the series of a partition."""
+        tick = self._read(event, _decode_tick, "a tick", run)
+        if tick is None:
             return
         for known in run.changed.values():
             if known.partition is partition:
@@ -209,11 +220,8 @@ class Detector:
 
     def _change(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
         """Take a change of the rules into the partition's book."""
-        value = event.message.value or b""
-        try:
-            change = _decode_change(value)
-        except UNREADABLE as error:
-            self._reject(event, value, f"not a change of a rule: {error}", run, stage="control")
+        change = self._read(event, _decode_change, "a change of a rule", run)
+        if change is None:
             return
 
         def latest(series_id: str) -> SeriesState | None:
@@ -223,7 +231,7 @@ class Detector:
         try:
             due = partition.change_rules(change, latest)
         except RuleBookFullError as error:
-            self._reject(event, value, str(error), run, stage="control")
+            self._reject(event, event.message.value or b"", str(error), run, stage="control")
             return
         if due is None:
             self.metrics.add("duplicate_rules")
@@ -233,11 +241,8 @@ class Detector:
 
     def _mark(self, event: EventT[bytes], partition: Partition, run: Run) -> None:
         """Take a mark into the partition's book."""
-        value = event.message.value or b""
-        try:
-            mark = _decode_mark(value)
-        except UNREADABLE as error:
-            self._reject(event, value, f"not a mark: {error}", run, stage="control")
+        mark = self._read(event, _decode_mark, "a mark", run)
+        if mark is None:
             return
         self.metrics.add("marks" if partition.take_mark(mark) else "duplicate_marks")
 

@@ -24,7 +24,7 @@ from lumina_streams.app import WorkerApp
 from lumina_streams.core.content.logs import normalise_logs
 from lumina_streams.core.content.memory import ContentMemory
 from lumina_streams.core.otlp import Undecodable, decode_logs, decode_traces
-from lumina_streams.core.span.lines import encode_call, encode_line, moved
+from lumina_streams.core.span.lines import MESSAGE_OVERHEAD, encode_call, encode_line, moved
 from lumina_streams.core.span.normalise import Landing, normalise
 from lumina_streams.core.span.rejection import Rejected
 from lumina_streams.metrics import Metrics
@@ -36,9 +36,6 @@ log = structlog.get_logger()
 
 LOG_APPEND_TIME = 1
 """Kafka's `TimestampType` of a topic whose records bear the broker's time."""
-
-MESSAGE_OVERHEAD = 1_000
-"""Bytes of a Kafka record beside its value, generously."""
 
 
 class Normaliser:

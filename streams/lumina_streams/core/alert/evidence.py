@@ -1,6 +1,5 @@
 """What an alert shows: signals, cause, split, spans, answers, money. Built when it is written."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -24,10 +23,10 @@ from lumina_streams.core.alert.summary import summarise
 from lumina_streams.core.baseline.excursion import EXHIBITS, Excursion, Exhibit
 from lumina_streams.core.baseline.habit import Habit
 from lumina_streams.core.baseline.moment import rfc3339
+from lumina_streams.core.baseline.windows import HOUR_MS
 from lumina_streams.core.series.rules import Rules
 
 LEAST_SPAN_MS = 60_000  # shorter excursions say nothing about the rate of calls
-HOUR_MS = 3_600_000
 DIGITS = 9  # of a USD that a record shows
 
 
@@ -38,7 +37,6 @@ class Evidence(Struct, frozen=True):
     since_ms: int
     now_ms: int
     first_ms: int  # start of the first call in question
-    ratio: float  # how far off, for deciding whether an update is news
     cause: Cause | None = None
     cost_split: tuple[CostPart, ...] = ()
     changed_attributes: tuple[ChangedAttribute, ...] = ()
@@ -73,7 +71,7 @@ def gather(
     what was usual before. Times are event times; `now_ms` is the series' newest.
     """
     if not signals:
-        return Evidence((), since_ms, now_ms, since_ms, 1.0)
+        return Evidence((), since_ms, now_ms, since_ms)
     signals = tuple(sorted(signals, key=lambda signal: LEADING.index(signal.kind)))
     kinds = {signal.kind for signal in signals}
     main = leading or quality
@@ -95,7 +93,6 @@ def gather(
         since_ms,
         now_ms,
         first_ms,
-        farness(signals),
         cause,
         money.parts,
         changed,
@@ -104,14 +101,6 @@ def gather(
         money.usd_per_h,
         money.usd,
     )
-
-
-def farness(signals: Iterable[Signal]) -> float:
-    """How far off an alert's signals are together; grows as it gets worse. Cheap, unlike the evidence."""
-    far = 1.0
-    for signal in signals:
-        far *= 1 / max(signal.ratio, 0.05) if signal.kind == "quality_drop" else max(signal.ratio, 1e-9)
-    return far
 
 
 def apply(

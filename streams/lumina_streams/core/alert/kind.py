@@ -3,19 +3,22 @@
 from collections.abc import Collection
 
 from lumina_schemas.alert import AlertKind, Severity, SignalKind
+from lumina_streams.core.baseline.lane import LaneName
 from lumina_streams.core.series.rules import Rules
 
-LEADING: tuple[SignalKind, ...] = (
-    "cost_spike",
-    "quality_drop",
-    "spend_spike",
-    "error_spike",
-    "latency_spike",
-    "unpriced",
-    "no_data",
-    "series_limit",
-)
-"""Kinds of signals, the one that says most first."""
+KINDS: dict[LaneName, SignalKind] = {
+    "cost": "cost_spike",
+    "quality": "quality_drop",
+    "spend": "spend_spike",
+    "errors": "error_spike",
+    "latency": "latency_spike",
+    "unpriced": "unpriced",
+    "silence": "no_data",
+    "limit": "series_limit",
+}
+"""What each lane signals, the one that says most first: it names the alert's kind."""
+
+LEADING = tuple(KINDS.values())
 
 
 def kind_of(signals: Collection[SignalKind]) -> AlertKind:

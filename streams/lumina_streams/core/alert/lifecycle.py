@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
-from lumina_schemas.alert import SCHEMA_VERSION, Alert, AlertKind, AlertState, Reason, Signal, SignalKind
+from lumina_schemas.alert import SCHEMA_VERSION, Alert, AlertKind, AlertState, Reason, Signal
 from lumina_streams.core.alert.book import Book, Track
 from lumina_streams.core.alert.evidence import Evidence, apply, gather
-from lumina_streams.core.alert.kind import severity_of
+from lumina_streams.core.alert.kind import KINDS, severity_of
 from lumina_streams.core.baseline.habit import Habit
 from lumina_streams.core.baseline.lane import CALM_MS, Lane, LaneName
 from lumina_streams.core.baseline.moment import rfc3339
@@ -25,18 +25,6 @@ UPDATE_RATIO = 1.25  # ... and only when its level changed so much
 TRACKS = 4  # alerts of a series that are remembered
 EXPECTED_BEFORE_MS = 5 * 60_000  # a level may move so long before the mark that announces it ...
 EXPECTED_AFTER_MS = 60 * 60_000  # ... or after
-
-KINDS: dict[LaneName, SignalKind] = {
-    "cost": "cost_spike",
-    "quality": "quality_drop",
-    "spend": "spend_spike",
-    "errors": "error_spike",
-    "latency": "latency_spike",
-    "unpriced": "unpriced",
-    "silence": "no_data",
-    "limit": "series_limit",
-}
-"""The signals, the leading first: it names the alert's kind."""
 
 RANKS = {name: rank for rank, name in enumerate(KINDS)}
 

@@ -40,9 +40,7 @@ def thresholds(ready: bool, rate_per_min: float, rules: Rules) -> Thresholds:
     series = max(rules.active_series, LEAST_SERIES)
     alone = log(series * weekly * TESTS / rules.false_warnings_per_week)
     near = 2 * rules.correlation_s / (WEEK_MIN * 60)
-    joint = log(weekly) + 0.5 * log(
-        max(rules.active_series, LEAST_SERIES) * near / rules.false_critical_per_week
-    )
+    joint = log(weekly) + 0.5 * log(series * near / rules.false_critical_per_week)
     alone = min(max(alone, LEAST_H), MOST_H)
     joint = min(max(joint, LEAST_JOINT_H), alone)
     if not ready:

@@ -5,13 +5,14 @@ from math import log
 from msgspec.structs import replace
 
 from lumina_streams.core.baseline.budget import thresholds
-from lumina_streams.core.baseline.level import LEAST_CALLS, LevelTest, fit_level_test
+from lumina_streams.core.baseline.level import LevelTest, fit_level_test
 from lumina_streams.core.baseline.level_lane import CostLane, LatencyLane, LevelLane
 from lumina_streams.core.baseline.rhythm import Rhythm
+from lumina_streams.core.baseline.sequential import LEAST_CALLS
 from lumina_streams.core.baseline.share_lane import ShareLane, fit_share_test
-from lumina_streams.core.baseline.spend import HOUR_MS, SpendHistory
+from lumina_streams.core.baseline.spend import SpendHistory
 from lumina_streams.core.baseline.spend_lane import SpendLane
-from lumina_streams.core.baseline.windows import MINUTE_MS, Baselines, Measure
+from lumina_streams.core.baseline.windows import HOUR_MS, MINUTE_MS, Baselines, Measure
 from lumina_streams.core.series.rules import Rules
 
 LEAST_SCALE = 0.1  # spread of a log value below which differences are no news
@@ -29,8 +30,6 @@ def fit_cost(lane: CostLane, baselines: Baselines, rhythm: Rhythm, rules: Rules,
         return
     lane.unit = "tokens_per_call" if by_tokens else "usd_per_call"
     lane.tokens_p50 = baselines.reference("tokens")[1].quantile(0.5)
-    lane.input_p50 = baselines.reference("input_tokens")[1].quantile(0.5)
-    lane.output_p50 = baselines.reference("output_tokens")[1].quantile(0.5)
 
 
 def fit_latency(lane: LatencyLane, baselines: Baselines, rhythm: Rhythm, rules: Rules, now_ms: int) -> None:

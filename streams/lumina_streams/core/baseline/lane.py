@@ -4,7 +4,7 @@ What all signals share. What each measures is in `level_lane` (cost, latency), `
 unpriced), `spend_lane`, `event_lane` (silence, limit), and `quality.lane`.
 """
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -29,8 +29,6 @@ LaneName = Literal["cost", "spend", "latency", "errors", "unpriced", "quality", 
 
 class Lane(Struct, array_like=True, kw_only=True):
     """State of one signal. `evidence` has one running sum of nats per test, `runs` and `since` its age."""
-
-    tests: ClassVar[int] = 1
 
     evidence: list[float] = []
     runs: list[int] = []  # calls since a test's evidence was last zero

@@ -13,20 +13,16 @@ from math import exp, log, sqrt
 
 from msgspec import Struct
 
-from lumina_streams.core.baseline.sequential import weighted_quantile
+from lumina_streams.core.baseline.sequential import robust_spread, shrunk, weighted_quantile
 from lumina_streams.core.baseline.sketch import Sketch
 
-LEAST_CALLS = 20  # no judgement at all before
 SHIFTS = (0.35, 0.7, 1.4, 2.8)  # spreads
 CEILINGS = (2.5, 3.0, 4.0, 5.0)  # nats that one call can add: a giant alone never decides
 FLOOR = -3.0
 FAR_SHARES = (0.08, 0.4)
-TESTS = len(SHIFTS) + len(FAR_SHARES)
 FAR_SCALES = 3.0  # a far call: this many spreads above ...
 FAR_RATIO = log(2.5)  # ... and at least so much above the median
 TAIL_CALLS = 0.5  # calls of an unseen tail, at the ceiling
-PRIOR_CALLS = 20.0  # weight of the prior spread
-PRIOR_SCALE = 0.5  # log-normal spread of an unknown series
 CAP_SCALES = 4.0  # a call's weight in means ends there
 MEDIAN_ERROR = 1.2533  # of a median, against a mean's
 FAR_PRIOR = 50.0  # calls: one far call in fifty
@@ -69,8 +65,7 @@ class LevelTest(Struct, frozen=True, array_like=True):
         z = (x - self.location) / self.scale
         norms = self.norms
         found: list[float] = []
-        for index in range(4):
-            shift = SHIFTS[index]
+        for index, shift in enumerate(SHIFTS):
             raw = shift * (z - shift / 2)
             if raw < FLOOR:
                 raw = FLOOR
@@ -97,10 +92,7 @@ def fit_level_test(
     points = sketch.logs()
     median = weighted_quantile(points, n, 0.5)
     upper = weighted_quantile(points, n, 0.95)
-    deviations = sorted((abs(value - median), count) for value, count in points)
-    robust = max(1.4826 * weighted_quantile(deviations, n, 0.5), (upper - median) / 1.645)
-    scale = sqrt((n * robust * robust + PRIOR_CALLS * PRIOR_SCALE * PRIOR_SCALE) / (n + PRIOR_CALLS))
-    scale = max(scale, least_scale)
+    scale = max(shrunk(robust_spread(points, n, median, upper), n), least_scale)
     errors = 1.0 if ready else 2.0
     location = median + sqrt((errors * MEDIAN_ERROR * scale) ** 2 / n + unrest * unrest)
     far_from = median + max(FAR_SCALES * scale, FAR_RATIO)

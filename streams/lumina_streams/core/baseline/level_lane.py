@@ -9,6 +9,7 @@ from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.level import LevelTest
 from lumina_streams.core.baseline.moment import rfc3339
+from lumina_streams.core.baseline.windows import HOUR_MS
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Rules
 
@@ -17,7 +18,6 @@ GIANT_Z = 4.5  # ... provided that the series' own spread does not explain it
 LEAST_CALM_SHIFT = 0.15  # spreads
 CALM_GAIN = 3.0  # nats that one call can say for or against calm
 CHANCE_WINDOWS = 4  # windows of the recent level after which an excursion is taken for chance
-HOUR_MS = 3_600_000
 
 
 class Recent(Struct, array_like=True):
@@ -62,7 +62,6 @@ class LevelLane(Lane, array_like=True, kw_only=True):
         at_ms: int,
         largest: float | None,
         cost: float | None,
-        quality: float | None = None,
     ) -> None:
         """Take one call: x = log value; `largest` = that of the largest earlier one, where giants count."""
         test = self.test
@@ -180,8 +179,6 @@ class CostLane(LevelLane, array_like=True, kw_only=True):
     """Cost of a call, or its weighted tokens where the series has no prices (`unit`)."""
 
     tokens_p50: float = 0.0  # weighted tokens of a priced call: what an unpriced one is judged by
-    input_p50: float = 0.0
-    output_p50: float = 0.0
 
     def rise(self, rules: Rules) -> float:
         """As `LevelLane`."""

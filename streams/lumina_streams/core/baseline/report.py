@@ -15,7 +15,7 @@ from lumina_schemas.baseline import (
 )
 from lumina_streams.core.baseline.learning import learning, length, minutes_left
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.baseline.sequential import weighted_quantile
+from lumina_streams.core.baseline.sequential import robust_spread
 from lumina_streams.core.baseline.sketch import LOWEST, Sketch
 from lumina_streams.core.baseline.windows import DAY_MS, MINUTE_MS, Baselines
 from lumina_streams.core.series.rules import Rules
@@ -120,11 +120,5 @@ def _of(window: WindowName, sketch: Sketch) -> WindowBaseline | None:
         p95=p95,
         p99=p99,
         log_location=location,
-        log_spread=_log_spread(sketch, location, log(max(p95, LOWEST))),
+        log_spread=robust_spread(sketch.logs(), sketch.n, location, log(max(p95, LOWEST))),
     )
-
-
-def _log_spread(sketch: Sketch, location: float, upper: float) -> float:
-    """The larger of what the middle half and the upper 5 % say: two modes of cost are normal."""
-    deviations = sorted((abs(value - location), count) for value, count in sketch.logs())
-    return max(1.4826 * weighted_quantile(deviations, sketch.n, 0.5), (upper - location) / 1.645)

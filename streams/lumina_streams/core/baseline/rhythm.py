@@ -8,8 +8,9 @@ from math import sqrt
 
 from msgspec import Struct, field
 
+from lumina_streams.core.baseline.windows import HOUR_MS
+
 HOURS = 24
-HOUR_MS = 3_600_000
 KEPT = 0.7  # of an hour's weight, each day
 TWO_DAYS = 1 + KEPT  # weight of an hour that was seen twice
 LEAST_NOISE = 0.002
@@ -24,7 +25,6 @@ class Hour(Struct, array_like=True):
     weight: float = 0.0
     mean: float = 0.0  # log
     spread: float = 0.0  # sum of weights over points, for the variance of the mean
-    day: int = -1
     n: int = 0
     total: float = 0.0
 
@@ -49,7 +49,6 @@ class Rhythm(Struct, array_like=True):
         if number < self.open:
             return  # a late one
         hour = self.hours[number % HOURS]
-        hour.day = number // HOURS
         hour.n += 1
         hour.total += x
 

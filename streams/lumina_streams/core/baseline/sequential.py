@@ -53,15 +53,25 @@ def fit_level(sketch: Sketch, least_rise: float, least_scale: float, sign: int =
         points.reverse()
     median = weighted_quantile(points, sketch.n, 0.5)
     upper = weighted_quantile(points, sketch.n, 0.95)
-    deviations = sorted((abs(value - median), count) for value, count in points)
-    robust = max(1.4826 * weighted_quantile(deviations, sketch.n, 0.5), (upper - median) / 1.645)
-    weight = sketch.n + PRIOR_CALLS
-    scale = sqrt((sketch.n * robust * robust + PRIOR_CALLS * PRIOR_SCALE * PRIOR_SCALE) / weight)
-    scale = max(scale, least_scale)
+    scale = max(shrunk(robust_spread(points, sketch.n, median, upper), sketch.n), least_scale)
     location = median + LOCATION_ERRORS * scale / sqrt(sketch.n)
     test = Level(sketch.n, median, location, scale, max(1.0, least_rise / scale))
     average = sum(exp(test.gain(value)) * count for value, count in points) / sketch.n
     return Level(test.n, median, location, scale, test.shift, max(0.0, log(average)))
+
+
+def robust_spread(points: list[tuple[float, int]], n: int, median: float, upper: float) -> float:
+    """Spread of n points given as (value, count), whose median and 95th percentile (`upper`) are known.
+
+    The larger of what the middle half and the upper 5 % say: two modes of cost are normal.
+    """
+    deviations = sorted((abs(value - median), count) for value, count in points)
+    return max(1.4826 * weighted_quantile(deviations, n, 0.5), (upper - median) / 1.645)
+
+
+def shrunk(spread: float, n: int) -> float:
+    """A spread of n points, drawn to that of an unknown series where they are few."""
+    return sqrt((n * spread * spread + PRIOR_CALLS * PRIOR_SCALE * PRIOR_SCALE) / (n + PRIOR_CALLS))
 
 
 def weighted_quantile(points: list[tuple[float, int]], n: int, q: float) -> float:

@@ -4,14 +4,14 @@ from math import log, sqrt
 
 from msgspec import Struct
 
-from lumina_schemas.alert import Baseline, Signal
+from lumina_schemas.alert import Baseline, Signal, SignalKind
 from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.moment import rfc3339
+from lumina_streams.core.baseline.sequential import LEAST_CALLS
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Rules
 
-LEAST_CALLS = 20
 PRIOR_CALLS = 50.0  # one in fifty
 LEAST_SHARE = 0.003
 COMMON = 0.5  # where more than so many are so, it is no news
@@ -129,6 +129,24 @@ class ShareLane(Lane, array_like=True, kw_only=True):
         self.reference = None
         self.floor = 0.0
 
+    def shown(self, kind: SignalKind, words: str) -> Signal | None:
+        """The signal as an alert shows it."""
+        excursion = self.excursion
+        if excursion is None:
+            return None
+        test = self.reference if self.reference is not None and self.open else self.test
+        return Signal(
+            kind=kind,
+            value=round(self.share, 4),
+            baseline=Baseline(round(test.base, 4), round(test.base, 4), test.n, test.window),
+            ratio=self.share / test.base if test.base else 1.0,
+            significance=round(max(self.evidence) / (test.alone_h or 1.0), 3),
+            n=excursion.n,
+            since=rfc3339(self.since_ms),
+            unit="share",
+            detail=words,
+        )
+
 
 class ErrorLane(ShareLane, array_like=True, kw_only=True):
     """Share of failed calls."""
@@ -139,7 +157,7 @@ class ErrorLane(ShareLane, array_like=True, kw_only=True):
 
     def signal(self, dual: bool, rules: Rules) -> Signal | None:
         """As `Lane`."""
-        return _signal(self, "error_spike", "more calls fail")
+        return self.shown("error_spike", "more calls fail")
 
 
 class UnpricedLane(ShareLane, array_like=True, kw_only=True):
@@ -151,22 +169,4 @@ class UnpricedLane(ShareLane, array_like=True, kw_only=True):
 
     def signal(self, dual: bool, rules: Rules) -> Signal | None:
         """As `Lane`."""
-        return _signal(self, "unpriced", "calls of a model without a price")
-
-
-def _signal(lane: ShareLane, kind: str, words: str) -> Signal | None:
-    excursion = lane.excursion
-    if excursion is None:
-        return None
-    test = lane.reference if lane.reference is not None and lane.open else lane.test
-    return Signal(
-        kind="error_spike" if kind == "error_spike" else "unpriced",
-        value=round(lane.share, 4),
-        baseline=Baseline(round(test.base, 4), round(test.base, 4), test.n, test.window),
-        ratio=lane.share / test.base if test.base else 1.0,
-        significance=round(max(lane.evidence) / (test.alone_h or 1.0), 3),
-        n=excursion.n,
-        since=rfc3339(lane.since_ms),
-        unit="share",
-        detail=words,
-    )
+        return self.shown("unpriced", "calls of a model without a price")

@@ -12,8 +12,9 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
-HOUR_MS = 3_600_000
-SLOT_MS = 300_000
+from lumina_streams.core.baseline.windows import HOUR_MS, WINDOW_MS
+
+SLOT_MS = WINDOW_MS
 SLOTS = HOUR_MS // SLOT_MS
 HOURS = 168
 DAY = 24  # hours

@@ -6,7 +6,8 @@ from lumina_schemas.alert import Baseline, Signal
 from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.baseline.spend import HOUR_MS, SLOT_MS, SLOTS, Limits
+from lumina_streams.core.baseline.spend import SLOT_MS, SLOTS, Limits
+from lumina_streams.core.baseline.windows import HOUR_MS
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Rules
 

@@ -136,10 +136,8 @@ def _drop_stale(cold: Cold, hot: Hot) -> None:
             before = level.test.median
             cold.baselines.restore(measures, kept)
             level.test = LevelTest()
-            risen = log(max(cold.baselines.reference(measures[0])[1].quantile(0.5), LOWEST)) - before
-            rhythm.shift(risen)
-            if name == "cost":
-                cold.spend.scale(exp(risen))
+            median = log(max(cold.baselines.reference(measures[0])[1].quantile(0.5), LOWEST))
+            _move(cold, name, rhythm, median - before)
         level.returned = False
     for lane, measures in ((hot.cost, BY_COST), (hot.latency, BY_LATENCY), (hot.quality, BY_QUALITY)):
         if lane.stale:
@@ -147,6 +145,13 @@ def _drop_stale(cold: Cold, hot: Hot) -> None:
             _clear(cold, measures)
             if lane is hot.quality:
                 cold.held_tally = Tally()
+
+
+def _move(cold: Cold, name: LaneName, rhythm: Rhythm, by: float) -> None:
+    """Move what is known of the hours to another level (log); so much more, or less, is spent from now on."""
+    rhythm.shift(by)
+    if name == "cost":
+        cold.spend.scale(exp(by))
 
 
 def _clear(cold: Cold, measures: Iterable[Measure]) -> None:
@@ -267,8 +272,8 @@ def _cost_points(row: Pending) -> list[tuple[Measure, float]]:
         points.append(("input_tokens", row.input_tokens))
     if row.output_tokens != NO_TOKENS:
         points.append(("output_tokens", row.output_tokens))
-    if row.weighted is not None and not row.flags & FAILED:
-        points.append(("tokens", row.weighted))
+    if not row.flags & FAILED and (weighted := row.weighted) is not None:
+        points.append(("tokens", weighted))
     return points
 
 
@@ -335,10 +340,7 @@ def _settle(state: SeriesState, rules: Rules, now_ms: int) -> list[LaneName]:
     adopted: list[LaneName] = []
     for name, level, measures, rhythm in _levels(hot, cold):
         if _stays(level, max(cold.held[measure].n for measure in measures), rules, now_ms):
-            risen = level.recent.log - level.test.median
-            rhythm.shift(risen)
-            if name == "cost":
-                cold.spend.scale(exp(risen))
+            _move(cold, name, rhythm, level.recent.log - level.test.median)
             if level.open and name not in cold.kept:
                 cold.kept[name] = cold.baselines.keep(measures)
             for measure in measures:

@@ -24,8 +24,6 @@ class Learned(Struct, array_like=True, frozen=True):
     cost_effects: tuple[float, ...] = ()
     unit: Unit = "usd_per_call"
     tokens_p50: float = 0.0
-    input_p50: float = 0.0
-    output_p50: float = 0.0
     latency: LevelTest = LevelTest()
     latency_effects: tuple[float, ...] = ()
     errors: ShareTest = ShareTest()
@@ -71,8 +69,6 @@ class Lanes(Struct, array_like=True):
             cost.effects,
             cost.unit,
             cost.tokens_p50,
-            cost.input_p50,
-            cost.output_p50,
             latency.test,
             latency.effects,
             self.errors.test,
@@ -88,8 +84,7 @@ class Lanes(Struct, array_like=True):
         """Let them decide by this."""
         cost, latency, spend = self.cost, self.latency, self.spend
         cost.test, cost.effects, cost.unit = learned.cost, learned.cost_effects, learned.unit
-        cost.tokens_p50, cost.input_p50 = learned.tokens_p50, learned.input_p50
-        cost.output_p50 = learned.output_p50
+        cost.tokens_p50 = learned.tokens_p50
         latency.test, latency.effects = learned.latency, learned.latency_effects
         self.errors.test, self.unpriced.test = learned.errors, learned.unpriced
         self.quality.test = learned.quality

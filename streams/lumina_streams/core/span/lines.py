@@ -13,6 +13,9 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError, SpanEvent
 from lumina_streams.core.otlp import Undecodable
 
+MESSAGE_OVERHEAD = 1_000
+"""Bytes of a Kafka record beside its value, generously."""
+
 MARKER = "…[truncated {} chars]"
 SHORTEST = 256
 """Texts are not cut below this many characters as long as anything else can go."""
