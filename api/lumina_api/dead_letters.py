@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from msgspec import Struct
 from msgspec.structs import replace
 
+from lumina_api.log import MissingTopic
 from lumina_schemas import dead_letter as header
 from lumina_schemas.dead_letter import REDRIVEN_HEADER, REDRIVEN_STAGE_HEADER, Redriven
 from lumina_schemas.kafka import client_options
@@ -24,10 +25,6 @@ from lumina_schemas.topics import DLQ, OTLP, OTLP_LOGS, PROJECT_HEADER
 
 Place = tuple[int, int]
 """(partition, offset) in the dlq."""
-
-
-class MissingTopic(LookupError):
-    """A topic that is needed does not exist."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -182,9 +179,7 @@ async def dlq_facts(settings: Settings) -> TopicFacts:
     topics = [settings.topic(topic) for topic in (DLQ, OTLP, OTLP_LOGS)]
     facts = await describe(client_options(settings, "lumina-dlq"), topics)
     if missing := [topic for topic in topics if topic not in facts]:
-        raise MissingTopic(
-            f"Topic {missing[0]} does not exist. `lumina up` or `lumina topics --create` makes it."
-        )
+        raise MissingTopic(missing[0])
     return facts[topics[0]]
 
 

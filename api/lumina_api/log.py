@@ -16,12 +16,15 @@ from lumina_schemas.topics import Topic
 class MissingTopic(LookupError):
     """A topic that is needed does not exist."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Topic {name} does not exist. `lumina up` or `lumina topics --create` makes it.")
+
 
 async def facts_of(settings: Settings, name: str) -> TopicFacts:
     """Kafka's id and the partitions of a topic by its full name. Raises MissingTopic, KafkaError."""
     facts = await describe(client_options(settings, "lumina-log"), [name])
     if name not in facts:
-        raise MissingTopic(f"Topic {name} does not exist. `lumina up` or `lumina topics --create` makes it.")
+        raise MissingTopic(name)
     return facts[name]
 
 

@@ -17,6 +17,7 @@ from lumina_schemas.baseline import SeriesBaseline
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of, series_id
 from lumina_schemas.topics import DETECT_CHANGELOG, OTLP, SETTINGS
+from lumina_streams.core.baseline.spend import SLOT_MS
 from lumina_streams.core.series.keys import hot_key
 from lumina_streams.core.series.revision import Revision, revised
 from lumina_streams.core.series.state import SeriesState
@@ -45,8 +46,11 @@ async def test_it_says_what_each_series_is_used_to(stack: Stack) -> None:
     await stack.start("stream", "actor")
     assert lumina(stack).stdout == "No such series has any calls yet.\n"
     rng = random.Random(8)
-    calls = normal_calls(rng, OLD, time.time_ns(), endpoint="old")
-    calls += normal_calls(rng, YOUNG, time.time_ns(), endpoint="young\x1b[2J")
+    # Whenever this runs, five minutes are over long before the last call: spend is told of whole ones.
+    slot_ns = SLOT_MS * 1_000_000
+    now_ns = time.time_ns() // slot_ns * slot_ns - slot_ns // 2
+    calls = normal_calls(rng, OLD, now_ns, endpoint="old")
+    calls += normal_calls(rng, YOUNG, now_ns, endpoint="young\x1b[2J")
     rule: dict[str, Any] = {"v": 1, "project": "e2e", "endpoint": "old", "min_samples": 240}
     async with AIOKafkaProducer(**client_options(settings), acks="all") as producer:
         await producer.send_and_wait(settings.topic(SETTINGS), json.dumps(rule).encode(), key=b"rules/r1")
