@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from lumina_schemas.score import Tier
+
 SCHEMA_VERSION = 1
 
 SignalKind = Literal[
@@ -46,6 +48,7 @@ class Signal(Struct, frozen=True, omit_defaults=True):
     since: str  # RFC 3339, event time of the first deviating call
     unit: Unit = "usd_per_call"
     detail: str = ""  # which test or quality sign decided, in words
+    tier: Tier | None = None  # quality_drop: what saw it, of several the one that most bad answers have
 
 
 class Cause(Struct, frozen=True, omit_defaults=True, rename={"from_": "from"}):

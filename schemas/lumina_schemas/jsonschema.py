@@ -18,6 +18,7 @@ from lumina_schemas.correction import Correction
 from lumina_schemas.generated import run
 from lumina_schemas.price import Price
 from lumina_schemas.rule import Rule, RuleChange
+from lumina_schemas.score import Score
 from lumina_schemas.series import KnownSeries
 from lumina_schemas.span import Content, Span
 
@@ -34,6 +35,7 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "rule-change": RuleChange,
     "price": Price,
     "correction": Correction,
+    "score": Score,
     "call": Call,
     "series": KnownSeries,
     "baseline": SeriesBaseline,

@@ -103,6 +103,14 @@ CALLS = Topic(
     readers=("anyone",),
     optional=True,
 )
+SCORES = Topic(
+    "scores",
+    "quality of each judged answer, NDJSON: score, tier and reason",
+    partitioned_by="any",
+    writer="detect",
+    readers=("views", "anyone"),
+    config=ARRIVAL,
+)
 JUDGEMENTS = Topic(
     "judgements",
     "what is to be judged",
@@ -191,6 +199,7 @@ TOPICS: tuple[Topic, ...] = (
     OTLP_LOGS,
     SPANS,
     CALLS,
+    SCORES,
     JUDGEMENTS,
     ALERTS,
     COMMANDS,

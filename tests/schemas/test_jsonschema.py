@@ -14,6 +14,7 @@ from lumina_schemas.correction import Correction
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
 from lumina_schemas.price import Price, PriceTier, TokenPrices
 from lumina_schemas.rule import Rule, RuleChange
+from lumina_schemas.score import Score
 from lumina_schemas.series import KnownSeries
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
@@ -73,6 +74,17 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         tiers=(PriceTier(above=1000, input=0.2),),
         batch=TokenPrices(input=0.05),
         from_=date(2026, 1, 1),
+    ),
+    "score": Score(
+        v=1,
+        project="shop",
+        series_id="0123456789abcdef",
+        trace_id="0" * 31 + "1",
+        span_id="0" * 15 + "1",
+        start_ns=1_767_571_200_000_000_000,
+        quality=0.1,
+        quality_tier="signs",
+        quality_reason="refusal",
     ),
     "correction": Correction(
         v=1,

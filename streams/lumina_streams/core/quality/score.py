@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from lumina_schemas.score import Tier
 from lumina_streams.core.baseline.budget import thresholds
 from lumina_streams.core.baseline.sequential import (
     LEAST_CALLS,
@@ -174,6 +175,11 @@ class Verdict(NamedTuple):
     likeness: Likeness | None
     compared: bool  # its similarity was judged
     json: bool
+
+    @property
+    def tier(self) -> Tier:
+        """What decided about it."""
+        return "similarity" if self.compared and not self.hard else "signs"
 
     @property
     def logit(self) -> float:

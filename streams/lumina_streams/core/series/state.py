@@ -32,7 +32,7 @@ from lumina_streams.core.baseline.spend_lane import SpendLane
 from lumina_streams.core.baseline.windows import EMPTY, Baselines, Measure, PackedRing
 from lumina_streams.core.quality.lane import QualityLane
 from lumina_streams.core.quality.references import Candidate, References
-from lumina_streams.core.quality.score import Tally
+from lumina_streams.core.quality.score import Tally, Verdict
 from lumina_streams.core.series.former import FORMER_VERSION, carried
 from lumina_streams.core.series.learned import NOTHING, Lanes, Learned
 from lumina_streams.core.series.positions import Heads, Positions
@@ -164,13 +164,15 @@ def learned_from(cold: bytes) -> bytes:
 class SeriesState:
     """The accumulator of one series."""
 
-    __slots__ = ("_cold", "_cold_bytes", "_load", "cold_dirty", "hot", "positions")
+    __slots__ = ("_cold", "_cold_bytes", "_load", "cold_dirty", "hot", "positions", "verdict")
 
     def __init__(self, hot: Hot, cold_bytes: bytes | None) -> None:
         self.hot = hot
         self.positions = Positions(hot.heads)
         self.cold_dirty = False
         """Cold changed since it was last written: write `pack_cold()` before `pack_hot()`."""
+        self.verdict: Verdict | None = None
+        """What the answer of the last call is worth; None where it was not judged. Not stored."""
         self._cold: Cold | None = None
         self._cold_bytes = cold_bytes
         self._load: Callable[[], bytes | None] | None = None

@@ -63,6 +63,7 @@ def step(
     The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
     """
     hot = state.hot
+    state.verdict = None
     if call.clock_skew or call.duplicate_of or not (call.kind in JUDGED_KINDS or call.candidate):
         return []
     if not _is_new(hot, call.span_id) or _is_told(hot, call):
@@ -93,7 +94,7 @@ def step(
     hot.unpriced += unpriced
     verdict: Verdict | None = None
     if call.output_messages or call.tool_calls or call.input_messages:
-        verdict = judge(call, state.cold.references, hot.quality.test, rules)
+        verdict = state.verdict = judge(call, state.cold.references, hot.quality.test, rules)
     if verdict is not None:
         hot.scored += 1
         _propose(state, call, verdict)
