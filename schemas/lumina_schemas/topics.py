@@ -103,12 +103,14 @@ CALLS = Topic(
     readers=("anyone",),
     optional=True,
 )
+# Longer than a span can be there (see CORRECTIONS): views that are built anew find the score of each.
 SCORES = Topic(
     "scores",
     "quality of each judged answer, NDJSON: score, tier and reason",
     partitioned_by="any",
     writer="detect",
     readers=("views", "anyone"),
+    retention_ms=14 * DAY_MS,
     config=ARRIVAL,
 )
 JUDGEMENTS = Topic(

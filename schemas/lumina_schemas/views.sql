@@ -109,6 +109,19 @@ CREATE TABLE corrections (
     "by" VARCHAR NOT NULL
 );
 
+-- What the answer of a call is worth, one row a judged call; the lowest where one was judged twice. Looked up
+-- when a page is read and by filters, whichever of score and call came first: to put it into the call's row
+-- would be an update of nearly every row.
+CREATE TABLE scores (
+    project VARCHAR NOT NULL,
+    trace_id VARCHAR NOT NULL,
+    span_id VARCHAR NOT NULL,
+    start_ns BIGINT NOT NULL,
+    quality DOUBLE NOT NULL,
+    quality_tier VARCHAR NOT NULL,
+    quality_reason VARCHAR NOT NULL
+);
+
 -- One row an alert, its highest revision; `record` is the whole alert as it stands on its topic.
 CREATE TABLE alerts (
     id VARCHAR PRIMARY KEY,
@@ -196,6 +209,9 @@ DELETE FROM spans WHERE project = $project AND start_ns < $before_ns
 
 -- part: erase_corrections
 DELETE FROM corrections WHERE project = $project AND start_ns < $before_ns
+
+-- part: erase_scores
+DELETE FROM scores WHERE project = $project AND start_ns < $before_ns
 
 -- part: erase_alerts
 DELETE FROM alerts WHERE project = $project AND opened_ns < $before_ns
@@ -290,6 +306,20 @@ WHERE corrections.span_id = incoming.span_id AND corrections.trace_id = incoming
 -- part: insert_corrections
 INSERT INTO corrections BY NAME SELECT * FROM incoming
 
+-- part: scored
+-- Scores of the table that the batch brings again.
+SELECT
+    incoming.row AS incoming_row, scores.rowid AS stored_row,
+    scores.quality, scores.quality_tier, scores.quality_reason
+FROM scores JOIN incoming USING (start_ns, span_id, trace_id, project)
+WHERE scores.start_ns BETWEEN $first_ns AND $last_ns
+
+-- part: delete_scores
+DELETE FROM scores WHERE rowid IN $rows
+
+-- part: insert_scores
+INSERT INTO scores BY NAME SELECT * EXCLUDE (row) FROM incoming WHERE row NOT IN $lost
+
 -- part: insert_contents
 INSERT INTO contents BY NAME
 SELECT incoming.* FROM incoming
@@ -362,6 +392,12 @@ start_ns < $until
 cost_usd >= $min_cost
 -- part: condition.min_duration_ms
 duration_ms >= $min_duration_ms
+-- part: condition.scored
+(start_ns, span_id, trace_id, project) IN (SELECT (start_ns, span_id, trace_id, project) FROM scores WHERE {where})
+-- part: condition.max_quality
+quality <= $max_quality
+-- part: condition.quality_reason
+quality_reason IN $quality_reason
 -- part: condition.state
 state IN $state
 -- part: condition.kind
@@ -391,11 +427,23 @@ WHERE {where}
 ORDER BY {order}
 LIMIT $limit
 
+-- part: calls_judged
+-- The same where scores decide: the page's rows first, for behind a join DuckDB reads all columns of all that
+-- matches.
+SELECT *, model_of(response_model, request_model) AS model FROM spans
+WHERE rowid IN (SELECT rowid FROM spans WHERE priced AND {where} ORDER BY {order} LIMIT $limit)
+ORDER BY {order}
+
 -- part: contents
 SELECT project, trace_id, span_id, system, input_messages, output_messages
 FROM contents
 WHERE span_id IN $span_ids
 ORDER BY src_epoch, src_origin, src_partition, src_offset, src_ordinal
+
+-- part: scores
+SELECT project, trace_id, span_id, start_ns, quality, quality_tier, quality_reason
+FROM scores
+WHERE span_id IN $span_ids AND start_ns BETWEEN $first_ns AND $last_ns
 
 -- part: traces
 -- First the page: each trace's start, end and sums, over the spans around the asked time; then, for the
@@ -412,8 +460,8 @@ page AS (
             round(sum(cost_usd) FILTER (priced), 9) AS cost_usd,
             CASE WHEN bool_or(status = 'error') THEN 'error'
                  WHEN bool_or(status = 'ok') THEN 'ok' ELSE 'unset' END AS status,
-            bool_or({match}) AS matched
-        FROM around
+            bool_or(matches) AS matched
+        FROM (SELECT *, {match} AS matches FROM around) AS spans
         GROUP BY project, trace_id
     )
     WHERE matched AND {where}
@@ -546,4 +594,5 @@ SELECT record FROM alerts WHERE id = $id
 SELECT
     (SELECT count(*) FROM spans) AS spans,
     (SELECT count(*) FROM contents) AS contents,
+    (SELECT count(*) FROM scores) AS scores,
     (SELECT count(*) FROM alerts) AS alerts

@@ -11,6 +11,7 @@ from lumina_schemas.topics import (
     DLQ,
     OTLP,
     OTLP_LOGS,
+    SCORES,
     SERIES,
     SETTINGS,
     SPANS,
@@ -21,7 +22,7 @@ from lumina_streams.process import StartError, run_worker
 if TYPE_CHECKING:
     from lumina_streams.app import WorkerApp
 
-TOPICS = (OTLP, OTLP_LOGS, SPANS, CALLS, DETECT_CHANGELOG, ALERTS, DLQ, SETTINGS, SERIES)
+TOPICS = (OTLP, OTLP_LOGS, SPANS, CALLS, DETECT_CHANGELOG, ALERTS, SCORES, DLQ, SETTINGS, SERIES)
 
 
 def register(app: "WorkerApp", settings: Settings, metrics: Metrics) -> None:

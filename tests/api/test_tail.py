@@ -10,13 +10,14 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from lumina_api.commands.tail import describe_alert, describe_span
+from lumina_api.commands.tail import describe_alert, describe_score, describe_span
 from lumina_schemas.alert import Alert
 from lumina_schemas.kafka import client_options
+from lumina_schemas.score import Score
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
-from lumina_schemas.span import Content, Span, SpanError
-from lumina_schemas.topics import ALERTS, SPANS, TYPE_HEADER
+from lumina_schemas.span import Content, Message, Part, Span, SpanError
+from lumina_schemas.topics import ALERTS, SCORES, SPANS, TYPE_HEADER
 
 pytestmark = pytest.mark.kafka
 
@@ -60,6 +61,21 @@ ALERT = Alert(
     updated_at="2026-01-01T00:00:01Z",
     detected_at="2026-01-01T00:00:02Z",
     signals=(),
+)
+
+ANSWERED = msgspec.structs.replace(
+    CALL, span_id="d" * 16, output_messages=(Message("assistant", (Part("text", "I cannot help."),)),)
+)
+SCORE = Score(
+    v=1,
+    project="shop",
+    series_id="0" * 16,
+    trace_id="a" * 32,
+    span_id="d" * 16,
+    start_ns=ANSWERED.start_ns,
+    quality=0.1,
+    quality_tier="signs",
+    quality_reason="refusal",
 )
 
 Follow = Callable[..., subprocess.Popen[str]]
@@ -135,6 +151,47 @@ async def test_a_reader_that_has_seen_enough_is_no_error(settings: Settings, fol
     assert await asyncio.to_thread(process.wait, 20) == 0
     assert process.stderr is not None
     assert "cannot be read" not in process.stderr.read()
+
+
+async def test_calls_are_shown_with_their_score(settings: Settings, follow: Follow) -> None:
+    """Whether it comes before its call or after it; without one after a moment."""
+    later = msgspec.structs.replace(ANSWERED, span_id="e" * 16)
+    alone = msgspec.structs.replace(ANSWERED, span_id="f" * 16)
+    after = msgspec.structs.replace(SCORE, span_id="e" * 16, quality=0.987, quality_reason="")
+    stranger = msgspec.structs.replace(SCORE, project="other")
+    async with AIOKafkaProducer(**client_options(settings)) as producer:
+
+        async def put(topic: str, *records: Span | Score | bytes) -> None:
+            lines = [one if isinstance(one, bytes) else msgspec.json.encode(one) for one in records]
+            await producer.send_and_wait(topic, b"\n".join(lines), partition=1)
+
+        await put(settings.topic(SCORES), stranger, SCORE)
+        await put(settings.topic(SCORES), b"no score")
+        await put(settings.topic(SPANS), alone, ANSWERED, later, CALL)
+        calls = follow("tail", "calls", "--from-start")
+        first = set(lines(calls, 2))
+        assert first == {f"{describe_span(ANSWERED, SCORE)}\n", f"{describe_span(CALL)}\n"}
+        assert lines(calls, 2) == [f"{describe_span(alone)}\n", f"{describe_span(later)}\n"]
+        live = msgspec.structs.replace(later, span_id="1" * 16)
+        live_score = msgspec.structs.replace(after, span_id="1" * 16)
+        await put(settings.topic(SPANS), live)
+        await put(settings.topic(SCORES), live_score)
+        assert lines(calls, 1) == [f"{describe_span(live, live_score)}\n"]
+    raw = follow("tail", "scores", "--from-start", "--json", "--project", "shop")
+    assert [msgspec.json.decode(line, type=Score) for line in lines(raw, 2)] == [SCORE, live_score]
+    scores = follow("tail", "scores", "--from-start")
+    assert lines(scores, 3) == [f"{describe_score(one)}\n" for one in (stranger, SCORE, live_score)]
+    assert calls.stderr is not None
+    assert calls.stderr.readline().startswith(f"Not readable: {settings.topic(SCORES)} partition 1 offset 1")
+
+
+def test_a_score_in_one_line() -> None:
+    assert describe_score(SCORE) == (
+        f"2023-11-14 22:13:20.123  shop/{'0' * 16}  quality 0.10 refusal (signs)  trace {'a' * 32}  "
+        f"span {'d' * 16}"
+    )
+    good = msgspec.structs.replace(SCORE, quality=0.987, quality_reason="", quality_tier="similarity")
+    assert "  quality 0.99 (similarity)  trace" in describe_span(ANSWERED, good)
 
 
 def test_a_span_in_one_line_says_what_it_cost_and_obeys_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from e2e.stack import Stack, eventually
 from faults.rows import rows
-from faults.shown import content
+from faults.shown import content, scores_shown
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import SETTLE_S, verdict
 
@@ -18,6 +18,7 @@ async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:
         return bool(costs["totals"]["calls"] == SERIES * CALLS)
 
     await eventually(complete, SETTLE_S, lambda: "the views do not show every call")
+    await scores_shown(stack)
     alerts = (await stack.get("/api/v1/alerts", project="e2e"))["items"]
     assert alerts
     api.stop()
@@ -26,6 +27,8 @@ async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:
         file.unlink()
     (api,) = await stack.start("api")
     await eventually(complete, SETTLE_S, lambda: "the rebuilt views do not show every call")
+    await scores_shown(stack)
     assert (await stack.get("/api/v1/alerts", project="e2e"))["items"] == alerts
     api.stop()
     assert content(rows(path)) == before
+    assert [row for row in before if row[0] == "scores"]

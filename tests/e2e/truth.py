@@ -21,6 +21,7 @@ from lumina_schemas.source import Source
 from lumina_schemas.span import Line, Span
 from lumina_schemas.topic_facts import describe
 from lumina_schemas.topics import TYPE_HEADER
+from lumina_streams.agents.detect import score_of
 from lumina_streams.core.otlp import Undecodable, decode_traces
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.series.call import Call, decode_line
@@ -61,6 +62,8 @@ class Outcome:
     """The last record of each alert, by id; `detected_at`, the one wall clock in it, is blanked."""
     books: dict[int, bytes] = field(default_factory=dict)
     """The rule book of each partition that was told a rule."""
+    scores: dict[str, bytes] = field(default_factory=dict)
+    """The line of each judged call, by span id."""
 
 
 async def records(settings: Settings, topic: str) -> list[Record]:
@@ -148,6 +151,7 @@ def core_run(settings: Settings, landed: Iterable[tuple[Landing, bytes]]) -> Out
             state = _state(states, call)
             assert state.positions.advance(call.src)
             _keep(outcome, step(state, call, rules, NO_TIME))
+            _judge(outcome, state, call)
     outcome.tables = {series: comparable(state, clocks=False) for series, state in states.items()}
     return outcome
 
@@ -200,6 +204,7 @@ async def replayed_run(settings: Settings, failed: Failed = lambda *_: False) ->
                 state = _state(states, call)
                 if state.positions.advance(call.src) and not failed(call, record.partition, record.offset):
                     _keep(outcome, step(state, call, partition.rules_for(state), NO_TIME, clock_ms))
+                    _judge(outcome, state, call)
                     partition.expect(state)
     outcome.tables = {series: comparable(state, clocks=True) for series, state in states.items()}
     for partition in partitions.values():
@@ -218,6 +223,11 @@ def _state(states: dict[str, SeriesState], call: Call) -> SeriesState:
 def _keep(outcome: Outcome, alerts: Iterable[Alert]) -> None:
     for alert in alerts:
         outcome.alerts[alert.id] = msgspec.structs.replace(alert, detected_at=NO_TIME)
+
+
+def _judge(outcome: Outcome, state: SeriesState, call: Call) -> None:
+    if state.verdict is not None:
+        outcome.scores[call.span_id] = msgspec.json.encode(score_of(call, state.verdict))
 
 
 async def actual_run(settings: Settings, clocks: bool) -> Outcome:
@@ -256,4 +266,9 @@ async def actual_run(settings: Settings, clocks: bool) -> Outcome:
         known = outcome.alerts.get(alert.id)
         if known is None or alert.rev >= known.rev:
             outcome.alerts[alert.id] = msgspec.structs.replace(alert, detected_at=NO_TIME)
+    for record in await records(settings, settings.topic("scores")):
+        for line in record.value.split(b"\n"):
+            span_id = msgspec.json.decode(line)["span_id"]
+            if outcome.scores.setdefault(span_id, line) != line:
+                outcome.scores[span_id] = b"told twice, and differently"
     return outcome

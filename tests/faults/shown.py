@@ -1,16 +1,40 @@
 """What the views show at the end: every row that a quiet run makes of the same log, costs included."""
 
-from e2e.stack import Process, eventually
+import msgspec
+
+from e2e.stack import Process, Stack, eventually
+from e2e.truth import records
 from faults.arena import Arena
 from faults.attack import Outcome
 from faults.rows import Row, compared_rows, quiet_rows, rows
+from lumina_schemas.score import Score
+from lumina_schemas.topics import SCORES
 
 SHOWN_S = 60.0
+LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 def content(found: list[Row]) -> list[Row]:
     """All rows but the positions, which ticks move on."""
     return [row for row in found if row[0] != "positions"]
+
+
+async def scores_shown(stack: Stack) -> None:
+    """Wait until each score that lies in the log is on its call: they come on a topic of their own."""
+    settings, counted = stack.settings, 0
+    lines = [
+        msgspec.json.decode(line, type=Score)
+        for record in await records(settings, settings.topic(SCORES))
+        for line in record.value.split(b"\n")
+    ]
+    judged = len({(score.project, score.trace_id, score.span_id) for score in lines})
+
+    async def complete() -> bool:
+        nonlocal counted
+        counted = (await stack.get("/api/v1/costs", max_quality=1, since=LONG_AGO))["totals"]["calls"]
+        return bool(counted >= judged)
+
+    await eventually(complete, SHOWN_S, lambda: f"the views show {counted} of {judged} scores")
 
 
 async def shown(arena: Arena, api: Process, calls: int) -> Outcome:
@@ -27,6 +51,7 @@ async def shown(arena: Arena, api: Process, calls: int) -> Outcome:
 
     try:
         await eventually(complete, SHOWN_S, lambda: f"the views show {counted} of {calls} calls")
+        await scores_shown(arena.stack)
     except AssertionError as error:
         return Outcome(lost=calls - counted, broken=[str(error)])
     code = api.stop()

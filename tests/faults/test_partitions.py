@@ -9,6 +9,7 @@ from pathlib import Path
 from e2e.stack import Process, Stack, eventually
 from e2e.truth import actual_run, records
 from faults.rows import rows
+from faults.shown import scores_shown
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import SETTLE_S, verdict
 from lumina_api.stack.environment import environment
@@ -108,6 +109,7 @@ async def test_growing_from_4_to_7_partitions_changes_no_count_baseline_or_alert
             return bool(costs["totals"]["calls"] == SPANS_SENT)
 
         await eventually(complete, SETTLE_S, lambda: "the views do not show every call, once")
+        await scores_shown(grown_stack)
         shown = (await grown_stack.get("/api/v1/alerts", project="e2e"))["items"]
         assert {alert["id"]: alert["rev"] for alert in shown} == {
             alert.id: alert.rev for alert in actual.alerts.values()
@@ -120,6 +122,7 @@ async def test_growing_from_4_to_7_partitions_changes_no_count_baseline_or_alert
             file.unlink()
         (api,) = await grown_stack.start("api")
         await eventually(complete, SETTLE_S, lambda: "the rebuilt views do not show every call")
+        await scores_shown(grown_stack)
         api.stop()
         rebuilt = rows(path)
         positions = [row for row in went_over if row[0] != "positions"]

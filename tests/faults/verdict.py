@@ -24,6 +24,8 @@ def compared(truth: Left, actual: Left, spans: bool = True) -> Outcome:
     )
     if different_books := _unequal(truth.books, actual.books):
         outcome.broken.append(f"{different_books} partitions with other rules")
+    if different_scores := _unequal(truth.scores, actual.scores):
+        outcome.broken.append(f"{different_scores} calls without their score, or with another one")
     if spans:
         both = truth.spans.keys() & actual.spans.keys()
         different = sum(truth.spans[key] != actual.spans[key] for key in both)

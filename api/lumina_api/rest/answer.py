@@ -8,6 +8,7 @@ from msgspec import Raw
 
 from lumina_api.rest.moment import rfc3339
 from lumina_api.views.columns import SPAN_COLUMNS
+from lumina_api.views.contents import SCORE
 from lumina_api.views.queries import Row
 
 _JSON_COLUMNS = {column.name: b"[]" for column in SPAN_COLUMNS if column.json} | {
@@ -30,7 +31,7 @@ def raw(text: str) -> Raw:
 
 
 def span_item(row: Row) -> dict[str, object]:
-    """A span as REST shows it: all fields of the record, without its source position."""
+    """A span as REST shows it: all fields of the record, without its source position, and its score."""
     item: dict[str, object] = {}
     for column in SPAN_COLUMNS:
         value = row[column.name]
@@ -38,6 +39,7 @@ def span_item(row: Row) -> dict[str, object]:
             item[column.name] = raw(value) if isinstance(value, str) else Raw(_JSON_COLUMNS[column.name])
         else:
             item[column.name] = value
+    item |= {name: row[name] for name in SCORE}
     item["start"] = moment_of(row)
     item["model"] = row["model"]
     return item

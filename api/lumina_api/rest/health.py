@@ -77,6 +77,7 @@ def _metrics(views: Views) -> str:
         ("duplicates", "Spans seen again", applied.duplicates),
         ("contents", "Contents stored", applied.contents),
         ("alerts", "Alert revisions read", applied.alerts),
+        ("scores", "Scores of answers read", applied.scores),
         ("batches", "Transactions", applied.batches),
     ):
         metric(f"lumina_views_{name}_total", "counter", said, {"": value})

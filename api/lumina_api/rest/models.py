@@ -11,6 +11,7 @@ from msgspec.structs import fields
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.score import QualityReason, Tier
 from lumina_schemas.span import Span
 
 _STRICT = ConfigDict(extra="forbid")
@@ -54,6 +55,17 @@ def _span_members() -> dict[str, Any]:
 
 
 _SHOWN: dict[str, Any] = {
+    "quality": (
+        float | None,
+        Field(
+            ge=0, le=1, description="What the answer is worth, 1 is as good as ever; null where not judged"
+        ),
+    ),
+    "quality_tier": (Tier | None, Field(description="What decided about it; null where not judged")),
+    "quality_reason": (
+        QualityReason | None,
+        Field(description="Why it is low; empty where nothing is wrong, null where not judged"),
+    ),
     "start": (str, Field(description="`start_ns` as RFC 3339")),
     "model": (str, Field(description="The model that answered, else the one asked for")),
 }

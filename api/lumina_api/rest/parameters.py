@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from lumina_api.rest.moment import NS, Moment, MomentParameter
 from lumina_api.views.queries import Filters, Group, Order
 from lumina_schemas.alert import AlertKind, AlertState, Severity
+from lumina_schemas.score import QualityReason
 
 # Lists show the last day unless asked otherwise: older spans are there, but seldom what is looked for.
 DEFAULT_SINCE = Moment(24 * 3600 * NS, before_now=True)
@@ -61,6 +62,15 @@ class SpanParameters(NoParameters):
     )
     min_cost: Amount | None = Field(default=None, description="Cost at least, USD")
     min_duration_ms: Amount | None = Field(default=None, description="Duration at least, ms")
+    max_quality: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = Field(
+        default=None,
+        description="Quality at most, 0 to 1, of the judged ones (a trace: of one of its calls)",
+    )
+    quality_reason: list[QualityReason] = Field(
+        default=[],
+        max_length=20,
+        description=_any_of("Why quality is low; empty: nothing is wrong with a judged answer"),
+    )
 
     def filters(self, now_ns: int) -> Filters:
         """The same for the views; relative times resolved."""
@@ -77,6 +87,8 @@ class SpanParameters(NoParameters):
             until=self.until.resolve(now_ns) if self.until is not None else None,
             min_cost=self.min_cost,
             min_duration_ms=self.min_duration_ms,
+            max_quality=self.max_quality,
+            quality_reason=tuple(self.quality_reason),
         )
 
 

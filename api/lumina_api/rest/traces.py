@@ -25,9 +25,9 @@ router = APIRouter(prefix="/api/v1", tags=["traces"])
 def traces(cursor: Cursor, now: Now, asked: Annotated[SpanListParameters, Query()]) -> Response:
     """Traces with their sums.
 
-    A trace is listed when one of its spans matches project, service, endpoint, model and provider at once,
-    and the trace as a whole matches time, status, cost and duration. Its sums are over its spans up to 15
-    minutes outside of the asked time.
+    A trace is listed when one of its spans matches project, service, endpoint, model, provider and quality
+    at once, and the trace as a whole matches time, status, cost and duration. Its sums are over its spans up
+    to 15 minutes outside of the asked time.
     """
     filters, page = page_of("traces", asked.cursor, asked.filters(now), asked.order, asked.limit)
     rows, following = next_cursor("traces", queries.traces(cursor, filters, page, now), filters, page)

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lumina_api.views.columns import ContentRow, Int64, Moment, Row, SpanRow
 from lumina_schemas.correction import key_of
@@ -38,6 +38,9 @@ class Erasure(Struct, frozen=True):
 
     project: str
     before_ns: Int64
+
+
+ScoreKey = tuple[str, str, str, int]
 
 
 class _TopSpan(Struct):
@@ -104,6 +107,28 @@ class CorrectionRow(Struct):
         return key_of(self.project, self.trace_id, self.span_id)
 
 
+class ScoreRow(Struct, gc=False):
+    """What the views take of a line of scores; its columns, by their names."""
+
+    project: str
+    trace_id: str
+    span_id: str
+    start_ns: Moment
+    quality: Annotated[float, Meta(ge=0, le=1)]
+    quality_tier: str  # a later writer's new literal is no reason to lose its line
+    quality_reason: str = ""
+
+    @property
+    def key(self) -> ScoreKey:
+        """Names the call that it belongs to."""
+        return self.project, self.trace_id, self.span_id, self.start_ns
+
+    @property
+    def rank(self) -> tuple[float, str, str]:
+        """Of two scores of a call the one of lower rank holds, whichever came first."""
+        return self.quality, self.quality_tier, self.quality_reason
+
+
 class _Tag(Struct):
     type: str
 
@@ -112,6 +137,7 @@ _LINE = msgspec.json.Decoder(SpanRow | ContentRow)
 _TAG = msgspec.json.Decoder(_Tag)
 _ALERT = msgspec.json.Decoder(AlertRow)
 _CORRECTION = msgspec.json.Decoder(CorrectionRow)
+_SCORE = msgspec.json.Decoder(ScoreRow)
 _ERASURE = msgspec.json.Decoder(Erasure)
 
 _ERASURE_KEY = "erasures/"
@@ -127,6 +153,7 @@ class Batch:
     removed_alerts: set[str] = field(default_factory=set)
     erasures: dict[str, Erasure | None] = field(default_factory=dict)
     corrections: dict[bytes, CorrectionRow] = field(default_factory=dict)
+    scores: dict[ScoreKey, ScoreRow] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     """Next offset by (topic, partition)."""
     lines: int = 0
@@ -139,6 +166,8 @@ class Batch:
         self.positions[record.topic, record.partition] = record.offset + 1
         if record.topic == "spans":
             self._add_spans(record)
+        elif record.topic == "scores":
+            self._add_scores(record)
         elif record.topic == "alerts":
             self._add_alert(record)
         elif record.topic == "corrections":
@@ -174,6 +203,19 @@ class Batch:
             self.duplicates += 1
             if row.src < stored.src:
                 self.spans[row.key] = row
+
+    def _add_scores(self, record: LogRecord) -> None:
+        for line in (record.value or b"").split(b"\n"):
+            if not line or line.isspace():
+                continue
+            try:
+                row = _SCORE.decode(line)
+            except UNREADABLE:
+                self.skipped["line is no score"] += 1
+                continue
+            known = self.scores.setdefault(row.key, row)
+            if known is not row and row.rank < known.rank:
+                self.scores[row.key] = row
 
     def _add_alert(self, record: LogRecord) -> None:
         key = _text(record.key)

@@ -1,4 +1,4 @@
-"""What spans of the views lack, from where it stands: their log records, other spans of the same call.
+"""What spans of the views lack, from where it stands: log records, other spans of the same call, scores.
 
 What a span carries itself wins. Several records of one span are taken in the order of their source
 positions, each once: a client's retry repeats whole records.
@@ -20,6 +20,9 @@ from lumina_streams.core.span.telling import told
 
 _MESSAGES = msgspec.json.Decoder(tuple[Message, ...])
 
+SCORE = ("quality", "quality_tier", "quality_reason")
+NO_SCORE: Row = dict.fromkeys(SCORE)
+
 MESSAGES = ("input_messages", "output_messages")
 
 
@@ -28,7 +31,8 @@ def whole(cursor: duckdb.DuckDBPyConnection, rows: list[Row]) -> list[Row]:
     others = queries.others(cursor, [row for row in rows if row["priced"]])
     ids = [str(row["span_id"]) for row in (*rows, *others)]
     filled = merged([*rows, *others], queries.contents(cursor, ids))
-    return told_by(filled[: len(rows)], filled[len(rows) :])
+    judged = scored(filled, queries.scores(cursor, filled))
+    return told_by(judged[: len(rows)], judged[len(rows) :])
 
 
 def told_by(rows: Iterable[Row], others: Iterable[Row]) -> list[Row]:
@@ -41,8 +45,16 @@ def told_by(rows: Iterable[Row], others: Iterable[Row]) -> list[Row]:
         if row["priced"]:
             for other in telling.get((row["project"], row["span_id"]), ()):
                 row = {**row, **told(row, other)}
+                if row["quality"] is None:
+                    row |= {name: other[name] for name in SCORE}
         done.append(row)
     return done
+
+
+def scored(spans: Iterable[Row], scores: Iterable[Row]) -> list[Row]:
+    """The spans, each with its score; None in all of its fields where it has none."""
+    by_span = {_call(score): {name: score[name] for name in SCORE} for score in scores}
+    return [{**span, **by_span.get(_call(span), NO_SCORE)} for span in spans]
 
 
 def merged(spans: Iterable[Row], contents: Iterable[Row]) -> list[Row]:
@@ -51,6 +63,10 @@ def merged(spans: Iterable[Row], contents: Iterable[Row]) -> list[Row]:
     for content in contents:
         by_span[_key(content)].append(content)
     return [_filled(span, by_span[key]) if (key := _key(span)) in by_span else span for span in spans]
+
+
+def _call(row: Row) -> tuple[object, ...]:
+    return *_key(row), row["start_ns"]
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -57,6 +57,8 @@ class Filters:
     until: int | None = None
     min_cost: float | None = None
     min_duration_ms: float | None = None
+    max_quality: float | None = None
+    quality_reason: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,16 +82,21 @@ CALL_FILTERS = (
     *("project", "service", "endpoint", "model", "provider", "status", "trace_id"),
     *("since", "until", "min_cost", "min_duration_ms"),
 )
+_PLACE_FILTERS = ("project", "trace_id", "since", "until")
 _SPAN_FILTERS = ("project", "service", "endpoint", "model", "provider", "trace_id")
 _SERIES_FILTERS = ("project", "service", "endpoint", "since", "until")
 _TRACE_FILTERS = ("status", "since", "until", "min_cost", "min_duration_ms")
+_SCORE_FILTERS = ("max_quality", "quality_reason")
 _ALERT_FILTERS = ("state", "kind", "severity", "project", "service", "endpoint")
 
 
 def calls(cursor: duckdb.DuckDBPyConnection, filters: Filters, page: Page) -> list[Row]:
     """Leaf calls, with all columns and `model`."""
-    where = _both(_where(filters, CALL_FILTERS), _after("calls", page))
-    sql = part("calls").format(where=where.sql, order=_order("calls", page.order))
+    where = _both(_calls(filters), _after("calls", page))
+    judged = _where(filters, _SCORE_FILTERS).sql != "true"
+    sql = part("calls_judged" if judged else "calls").format(
+        where=where.sql, order=_order("calls", page.order)
+    )
     return _rows(cursor, sql, {**where.parameters, "limit": page.limit})
 
 
@@ -114,13 +121,22 @@ def others(cursor: duckdb.DuckDBPyConnection, calls: Sequence[Row]) -> list[Row]
     )
 
 
+def scores(cursor: duckdb.DuckDBPyConnection, spans: Sequence[Row]) -> list[Row]:
+    """Scores of these spans: their keys, `quality`, `quality_tier` and `quality_reason`."""
+    starts = [start for row in spans if isinstance(start := row["start_ns"], int)]
+    if not starts:
+        return []
+    span_ids = [row["span_id"] for row in spans]
+    between = {"first_ns": min(starts), "last_ns": max(starts)}
+    return _rows(cursor, part("scores"), {"span_ids": span_ids, **between})
+
+
 def traces(cursor: duckdb.DuckDBPyConnection, filters: Filters, page: Page, now_ns: int) -> list[Row]:
     """Traces: start, duration, status and sums over their spans.
 
-    A trace is listed when one of its spans matches project, service, endpoint, model and provider at
-    once, and the trace itself matches time, status, cost and duration.
+    A trace is listed when one of its spans matches project, service, endpoint, model, provider and quality
+    at once, and the trace itself matches time, status, cost and duration.
     """
-    match = _where(filters, _SPAN_FILTERS)
     where = _both(_where(filters, _TRACE_FILTERS), _after("traces", page))
     rows: list[Row] = []
     for since in _ladder(filters, page, now_ns):
@@ -130,7 +146,8 @@ def traces(cursor: duckdb.DuckDBPyConnection, filters: Filters, page: Page, now_
             since=None if since is None else max(0, since - TRACE_MARGIN_NS),
             until=None if filters.until is None else min(MAX_NS, filters.until + TRACE_MARGIN_NS),
         )
-        spans = _where(around, ("project", "trace_id", "since", "until"), suffix="_around")
+        spans = _where(around, _PLACE_FILTERS, suffix="_around")
+        match = _both(_where(filters, _SPAN_FILTERS), _scored(filters, spans))
         floor = Condition("start_ns >= $floor", {"floor": since or 0})
         bounded = _both(where, floor)
         sql = part("traces").format(
@@ -164,7 +181,7 @@ def costs(
     cursor: duckdb.DuckDBPyConnection, filters: Filters, groups: Sequence[Group], limit: int
 ) -> list[Row]:
     """Sums of calls, tokens and cost by group, the dearest first; without groups one row."""
-    where = _where(filters, CALL_FILTERS)
+    where = _calls(filters)
     ties = "".join(f", {part(f'group.{group}')}" for group in groups)
     sql = part("costs").format(groups=_groups(groups), measures=part("measures"), where=where.sql, ties=ties)
     return _rows(cursor, sql, {**where.parameters, "limit": limit})
@@ -178,7 +195,7 @@ def costs_timeline(
     only: Iterable[Row],
 ) -> list[Row]:
     """The same sums by time, in steps from the epoch, for the groups of the rows `only`."""
-    where = _where(filters, CALL_FILTERS)
+    where = _calls(filters)
     wanted = [tuple(row[group] for group in groups) for row in only]
     top = Condition("true", {})
     if groups and not wanted:
@@ -239,6 +256,20 @@ def _rows(cursor: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, 
 
 def _where(filters: Filters, names: Iterable[str], suffix: str = "") -> Condition:
     return _both(*(_named(name, name, getattr(filters, name), suffix) for name in names))
+
+
+def _calls(filters: Filters) -> Condition:
+    """What a call must fulfil."""
+    return _both(_where(filters, CALL_FILTERS), _scored(filters, _where(filters, _PLACE_FILTERS)))
+
+
+def _scored(filters: Filters, place: Condition) -> Condition:
+    """What the score of a span must fulfil; `place` narrows the scores that are looked through."""
+    asked = _where(filters, _SCORE_FILTERS)
+    if asked.sql == "true":
+        return asked
+    within = _both(asked, place)
+    return Condition(part("condition.scored").format(where=within.sql), within.parameters)
 
 
 def _named(condition: str, parameter: str, value: object, suffix: str = "") -> Condition:

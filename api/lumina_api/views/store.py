@@ -7,7 +7,7 @@ built anew from the same log holds the same rows.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Condition
 from typing import NamedTuple, Self
@@ -17,7 +17,15 @@ import pyarrow as pa
 import structlog
 from msgspec import Raw
 
-from lumina_api.views.batch import Arrival, Batch, CorrectionRow, Erasure, StoredAlert, nanoseconds_of
+from lumina_api.views.batch import (
+    Arrival,
+    Batch,
+    CorrectionRow,
+    Erasure,
+    ScoreRow,
+    StoredAlert,
+    nanoseconds_of,
+)
 from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
 from lumina_api.views.file import ViewsFile, open_file
 from lumina_api.views.recent import Recent
@@ -59,6 +67,7 @@ class Applied:
     contents: int = 0
     alerts: int = 0
     corrections: int = 0
+    scores: int = 0
     batches: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -146,12 +155,14 @@ class Store:
         contents = [arrival for arrival in batch.contents if not erased.content(arrival)]
         alerts = [alert for alert in batch.alerts.values() if not erased.alert(alert)]
         corrections = [row for row in batch.corrections.values() if not erased.correction(row)]
+        scores = [row for row in batch.scores.values() if not erased.score(row)]
         self._connection.begin()
         try:
             self._write_erasures(batch.erasures)
             self._write_corrections(corrections)
             stored, duplicates = self._write_spans(spans)
             self._write_contents(contents)
+            self._write_scores(scores)
             for removed in batch.removed_alerts:
                 self._connection.execute(part("remove_alert"), {"id": removed})
             for alert in alerts:
@@ -170,6 +181,7 @@ class Store:
         done.contents += len(contents)
         done.alerts += len(alerts)
         done.corrections += len(corrections)
+        done.scores += len(scores)
         done.skipped += batch.skipped
 
     def _roll_back(self) -> None:
@@ -186,8 +198,8 @@ class Store:
                 continue
             values = {"project": erasure.project, "before_ns": erasure.before_ns}
             self._connection.execute(part("set_erasure"), {"id": name, **values})
-            for statement in ("erase_contents", "erase_spans", "erase_corrections", "erase_alerts"):
-                self._connection.execute(part(statement), values)
+            for what in ("contents", "spans", "corrections", "scores", "alerts"):
+                self._connection.execute(part(f"erase_{what}"), values)
 
     def _write_spans(self, rows: list[Row]) -> tuple[int, int]:
         """Write the rows that are new or win over the stored ones; returns how many, and how many lost."""
@@ -217,6 +229,20 @@ class Store:
             self._connection.execute(part("replace_corrections"))
             self._connection.execute(part("insert_corrections"))
             self._correct([row.start_ns for row in rows])
+
+    def _write_scores(self, rows: list[ScoreRow]) -> None:
+        """Write the scores that are new or lower than the stored ones."""
+        if not rows:
+            return
+        starts = [row.start_ns for row in rows]
+        with self._incoming(_score_table(rows)):
+            found = self._connection.execute(
+                part("scored"), {"first_ns": min(starts), "last_ns": max(starts)}
+            ).fetchall()
+            lost = {index for index, _, *rank in found if rows[index].rank >= tuple(rank)}
+            if beaten := [stored for index, stored, *_ in found if index not in lost]:
+                self._connection.execute(part("delete_scores"), {"rows": beaten})
+            self._connection.execute(part("insert_scores"), {"lost": list(lost)})
 
     def _correct(self, starts: list[int]) -> None:
         """Put the corrections of what is incoming into their rows."""
@@ -261,18 +287,7 @@ class Store:
         lost = len(batch.spans) - len(spans) + len(batch.contents) - len(contents)
         skipped = batch.skipped + Counter({"row fits no column": lost})
         log.warning("rows left out of the views: they fit no column", rows=lost)
-        return Batch(
-            spans,
-            contents,
-            batch.alerts,
-            batch.removed_alerts,
-            batch.erasures,
-            batch.corrections,
-            batch.positions,
-            batch.lines,
-            batch.duplicates,
-            skipped,
-        )
+        return replace(batch, spans=spans, contents=contents, skipped=skipped)
 
     def _fits(self, rows: list[Row], columns: tuple[Column, ...]) -> bool:
         try:
@@ -300,6 +315,9 @@ class _Erased:
         return self._hides(row.project, row.start_ns)  # type: ignore[attr-defined]
 
     def correction(self, row: CorrectionRow) -> bool:
+        return self._hides(row.project, row.start_ns)
+
+    def score(self, row: ScoreRow) -> bool:
         return self._hides(row.project, row.start_ns)
 
     def content(self, arrival: Arrival) -> bool:
@@ -342,6 +360,15 @@ def _correction_table(rows: list[CorrectionRow]) -> pa.Table:
     kinds = {"start_ns": pa.int64(), "cost_usd": pa.float64()}
     columns = {name: pa.array(column, kinds.get(name, pa.string())) for name, column in values.items()}
     return pa.table(columns | {"at_ns": pa.array([nanoseconds_of(row.at) for row in rows], pa.int64())})
+
+
+def _score_table(rows: list[ScoreRow]) -> pa.Table:
+    kinds = {"start_ns": pa.int64(), "quality": pa.float64()}
+    columns = {
+        name: pa.array([getattr(row, name) for row in rows], kinds.get(name, pa.string()))
+        for name in ScoreRow.__struct_fields__
+    }
+    return pa.table(columns | {"row": pa.array(range(len(rows)), pa.int64())})
 
 
 def _table(rows: list[Row], columns: tuple[Column, ...]) -> pa.Table:

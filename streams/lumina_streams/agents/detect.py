@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -17,15 +17,18 @@ from lumina_schemas.dead_letter import Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import RULES, RuleChange
+from lumina_schemas.score import SCORE_VERSION, Score
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.topic_facts import describe
-from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SPANS, TYPE_HEADER
+from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SCORES, SPANS, TYPE_HEADER
 from lumina_streams.agents import dlq
 from lumina_streams.agents.doors import UNREADABLE
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.agents.packing import packed
 from lumina_streams.agents.shelf import Shelf
 from lumina_streams.app import WorkerApp
+from lumina_streams.core.quality.score import Verdict
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
 from lumina_streams.core.series.keys import HOT, clock_key, cold_key, hot_key, rules_key
@@ -34,12 +37,15 @@ from lumina_streams.core.series.quiet import advance
 from lumina_streams.core.series.rulebook import RuleBookFullError
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, step
+from lumina_streams.core.span.lines import MESSAGE_OVERHEAD
 from lumina_streams.metrics import Metrics
 from lumina_streams.transport.failure import fatal
 from lumina_streams.transport.run import runs
 from lumina_streams.transport.table import SeriesTable
 
 log = structlog.get_logger()
+
+QUALITY_DIGITS = 4
 
 encode = msgspec.json.Encoder().encode
 _decode_tick = msgspec.json.Decoder(Tick).decode
@@ -71,6 +77,8 @@ class Run:
 
     def __init__(self) -> None:
         self.outbox = Outbox()
+        self.scores: list[bytes] = []
+        """Lines of `lumina.scores`."""
         self.changed: dict[str, Changed] = {}
         self.detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -85,6 +93,8 @@ class Detector:
         self.metrics = metrics
         self.defaults = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
+        self.scores_topic = settings.topic(SCORES)
+        self.scores_limit = settings.max_message_bytes - MESSAGE_OVERHEAD
         self.dlq_topic = settings.topic(DLQ)
         self.spans_topic = settings.topic(SPANS)
         self._partitions: dict[int, Partition] = {}
@@ -96,12 +106,16 @@ class Detector:
             await self._process(run)
 
     async def _process(self, events: list[EventT[bytes]]) -> None:
-        """Apply one run: alerts first, acknowledged, then one write per series that changed."""
+        """Apply one run: alerts and scores first, acknowledged, then one write per series that changed."""
         run = Run()
         if gained := self.table.take_gained():
             await self._take_over(gained, run)
         for event in events:
             self._apply(event, run)
+        if run.scores:
+            self.metrics.add("scores", len(run.scores))
+            for value in packed(run.scores, self.scores_limit):
+                run.outbox.add(self.scores_topic, value)
         await run.outbox.deliver(self.app.producer)
         for series_id, changed in run.changed.items():
             partition, state = changed.partition, changed.state
@@ -150,7 +164,7 @@ class Detector:
             log.debug("skipped a control message of a type that this version does not know", type=kind)
 
     def _call(self, event: EventT[bytes], call: Call, line: bytes, partition: Partition, run: Run) -> None:
-        """Let the core look at one call; alerts and failures go to the outbox."""
+        """Let the core look at one call; alerts, its score and failures go to the outbox."""
         changed = self._changing(call.series_id, partition, run)
         if changed is None:
             fresh = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
@@ -175,6 +189,8 @@ class Detector:
             return
         changed.done.append((call, clock_ms, rules))
         self._publish(alerts, run)
+        if state.verdict is not None:
+            run.scores.append(encode(score_of(call, state.verdict)))
 
     def _undo(self, changed: Changed, call: Call, run: Run) -> None:
         """Make the series anew as it is without a call that failed, but for its position.
@@ -187,7 +203,7 @@ class Detector:
         if state is None:
             state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
         changed.done.append(_positioned(call.src))
-        for action in changed.done:  # their alerts are in the outbox already
+        for action in changed.done:  # their alerts and scores are with the run already
             if isinstance(action, tuple):
                 applied, clock_ms, rules = action
                 state.positions.advance(applied.src)
@@ -355,6 +371,22 @@ def _positioned(src: Source, action: Action = lambda _: []) -> Action:
         return action(state)
 
     return positioned
+
+
+def score_of(call: Call, verdict: Verdict) -> Score:
+    """The line of `lumina.scores` for a judged call."""
+    reason: Any = verdict.sign
+    return Score(
+        v=SCORE_VERSION,
+        project=call.project,
+        series_id=call.series_id,
+        trace_id=call.trace_id,
+        span_id=call.span_id,
+        start_ns=call.start_ns,
+        quality=round(verdict.score, QUALITY_DIGITS),
+        quality_tier=verdict.tier,
+        quality_reason=reason,
+    )
 
 
 def control_type(event: EventT[bytes]) -> bytes | None:

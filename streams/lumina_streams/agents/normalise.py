@@ -18,6 +18,7 @@ from lumina_schemas.topics import CALLS, DLQ, PROJECT_HEADER, SERIES, SPANS
 from lumina_streams.agents import dlq
 from lumina_streams.agents.landing import LandingTopic, landing_topics
 from lumina_streams.agents.outbox import Outbox
+from lumina_streams.agents.packing import packed
 from lumina_streams.agents.places import Places
 from lumina_streams.agents.prices import PriceWatch
 from lumina_streams.app import WorkerApp
@@ -227,19 +228,6 @@ def project_of(headers: object) -> str | None:
         if name == PROJECT_HEADER:
             return bytes(value or b"").decode("utf-8", "replace") or None
     return None
-
-
-def packed(lines: list[bytes], limit: int) -> list[bytes]:
-    """NDJSON values of at most `limit` bytes, in order; every line fits by itself."""
-    values: list[bytes] = []
-    start = size = 0
-    for index, line in enumerate(lines):
-        if size and size + len(line) + 1 > limit:
-            values.append(b"\n".join(lines[start:index]))
-            start, size = index, 0
-        size += len(line) + 1
-    values.append(b"\n".join(lines[start:]))
-    return values
 
 
 def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> Normaliser:

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from api.rest.conftest import Rest
-from api.views.span_lines import SECOND_NS, alert, content, message, mixed_spans, span
+from api.views.span_lines import SECOND_NS, alert, content, message, mixed_spans, score, span
 from lumina_api.rest import models
 from lumina_api.rest.moment import moment, rfc3339
 from lumina_api.rest.problem import ProblemDetails
 from lumina_api.views.batch import nanoseconds
+from lumina_api.views.contents import SCORE
 from lumina_schemas.alert import (
     Alert,
     Answers,
@@ -48,7 +49,7 @@ FULL = span(
 
 
 def fill(rest: Rest) -> None:
-    rest.apply(rest.log.spans([*mixed_spans(60, 1, NOW_NS), FULL]))
+    rest.apply(rest.log.spans([*mixed_spans(60, 1, NOW_NS), FULL]), rest.log.scores([score(FULL)]))
     rest.apply(
         rest.log.alert(
             alert(
@@ -141,13 +142,37 @@ def test_docs_are_plain_text_with_every_path_and_parameter(rest: Rest) -> None:
 def test_a_span_has_every_field_of_the_record(rest: Rest) -> None:
     fill(rest)
     (item,) = rest.items("calls", trace_id=FULL.trace_id)
-    shown = {name: value for name, value in item.items() if name not in ("start", "model")}
+    shown = {name: value for name, value in item.items() if name not in ("start", "model", *SCORE)}
     assert set(shown) == set(Span.__struct_fields__) - {"v", "src"}
     sent = json.loads(msgspec.json.encode(FULL))
     assert {name: shown[name] for name in sent if name in shown} == {
         name: value for name, value in sent.items() if name in shown
     }
     assert nanoseconds(item["start"]) == FULL.start_ns // 1000 * 1000
+
+
+def test_a_span_shows_its_score_where_it_was_judged(rest: Rest) -> None:
+    """In lists and in its trace; a good answer has no reason, an answer that was not judged has nulls."""
+    start = NOW_NS - 60 * SECOND_NS
+    refused, good, other = (
+        span(number, trace_id="cd" * 16, start_ns=start + number, project="judged") for number in (1, 2, 3)
+    )
+    rest.apply(rest.log.spans([refused, good, other]))
+    rest.apply(
+        rest.log.scores(
+            [score(refused), score(good, 0.9876, quality_tier="similarity", quality_reason="")],
+        )
+    )
+    expected = {
+        refused.span_id: [0.1, "signs", "refusal"],
+        good.span_id: [0.9876, "similarity", ""],
+        other.span_id: [None, None, None],
+    }
+    for items in (
+        rest.items("calls", project="judged"),
+        rest.get(f"/api/v1/traces/{'cd' * 16}", project="judged")["spans"],
+    ):
+        assert {item["span_id"]: [item[name] for name in SCORE] for item in items} == expected
 
 
 def test_sums_of_sampled_calls_say_so(rest: Rest) -> None:
@@ -257,6 +282,11 @@ def test_hostile_text_stays_json(rest: Rest) -> None:
         ("/api/v1/calls?min_cost=nan", 422, "min_cost"),
         ("/api/v1/calls?min_duration_ms=inf", 422, "min_duration_ms"),
         ("/api/v1/calls?status=broken", 422, "status"),
+        ("/api/v1/calls?max_quality=1.5", 422, "max_quality"),
+        ("/api/v1/calls?max_quality=nan", 422, "max_quality"),
+        ("/api/v1/traces?max_quality=bad", 422, "max_quality"),
+        ("/api/v1/costs?quality_reason=rude", 422, "quality_reason"),
+        ("/api/v1/alerts?quality_reason=refusal", 422, "quality_reason: there is no such parameter here"),
         ("/api/v1/calls?order=random", 422, "order"),
         ("/api/v1/calls?project=", 422, "project"),
         ("/api/v1/traces?state=open", 422, "state: there is no such parameter here"),

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.rest.conftest import Rest
-from api.views.span_lines import SECOND_NS, alert, mixed_spans
+from api.views.span_lines import SECOND_NS, alert, mixed_spans, score
 from lumina_api.rest.moment import rfc3339
 from lumina_api.rest.parameters import AlertParameters, CostParameters, SpanListParameters, TraceParameters
 from lumina_api.views.batch import nanoseconds
@@ -22,6 +22,11 @@ from lumina_schemas.span import Span
 NOW_NS = time.time_ns()
 SPANS = mixed_spans(600, seed=11, newest_ns=NOW_NS - 60 * SECOND_NS)
 CALLS = [span for span in SPANS if span.priced]
+SCORES = {
+    span.span_id: score(span, quality=place % 11 / 10, quality_reason=["", "refusal", "unlike"][place % 3])
+    for place, span in enumerate(CALLS)
+    if place % 4
+}
 ALERTS = [
     alert(
         number,
@@ -47,6 +52,7 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
     filled = Rest(Path(tmp_path_factory.mktemp("rest")) / "views.duckdb")
     for start in range(0, len(SPANS), 100):
         filled.apply(filled.log.spans(SPANS[start : start + 100]))
+    filled.apply(filled.log.scores(SCORES.values()))
     filled.apply(*(filled.log.alert(one) for one in ALERTS))
     yield filled
     filled.store.close()
@@ -54,6 +60,10 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rest]:
 
 def model(span: Span) -> str:
     return span.response_model or span.request_model
+
+
+def reason(span: Span) -> str | None:
+    return SCORES[span.span_id].quality_reason if span.span_id in SCORES else None
 
 
 def as_list(value: Any) -> list[Any]:
@@ -72,6 +82,8 @@ MATCHES: dict[str, Callable[[Span, Any], bool]] = {
     "until": lambda span, asked: span.start_ns < nanoseconds(asked),
     "min_cost": lambda span, asked: span.cost_usd is not None and span.cost_usd >= asked,
     "min_duration_ms": lambda span, asked: span.duration_ms >= asked,
+    "max_quality": lambda span, asked: span.span_id in SCORES and SCORES[span.span_id].quality <= asked,
+    "quality_reason": lambda span, asked: reason(span) in as_list(asked),
 }
 
 
@@ -92,6 +104,8 @@ VALUES: dict[str, list[Any]] = {
     "until": [moment(1), moment(6)],
     "min_cost": [0, 0.002, 0.01],
     "min_duration_ms": [0, 500.5, 2000],
+    "max_quality": [0, 0.3, 1],
+    "quality_reason": ["", "refusal", ["unlike", "refusal"]],
 }
 
 
@@ -172,12 +186,20 @@ def status_of(trace: list[Span]) -> str:
     return "error" if "error" in found else "ok" if "ok" in found else "unset"
 
 
+OF_SPANS = (
+    "project",
+    "service",
+    "endpoint",
+    "model",
+    "provider",
+    "trace_id",
+    "max_quality",
+    "quality_reason",
+)
+
+
 def matching_traces(asked: dict[str, Any]) -> list[list[Span]]:
-    of_spans = {
-        name: value
-        for name, value in asked.items()
-        if name in ("project", "service", "endpoint", "model", "provider", "trace_id")
-    }
+    of_spans = {name: value for name, value in asked.items() if name in OF_SPANS}
 
     def fits(trace: list[Span]) -> bool:
         cost = cost_of(trace)

@@ -13,11 +13,12 @@ from lumina_schemas.alert import Alert, Signal, TopSpan
 from lumina_schemas.alert import Baseline as AlertBaseline
 from lumina_schemas.correction import Correction, key_of
 from lumina_schemas.partition import series_id
+from lumina_schemas.score import Score
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError
 
 EPOCH = "e" * 32
-EPOCHS = {"spans": EPOCH, "alerts": EPOCH, "corrections": EPOCH, "settings": EPOCH}
+EPOCHS = dict.fromkeys(("spans", "alerts", "corrections", "scores", "settings"), EPOCH)
 NOON_NS = 1_767_268_800_000_000_000  # 2026-01-01T12:00:00Z
 SECOND_NS = 1_000_000_000
 
@@ -129,6 +130,22 @@ def correction(of: Span, **changes: Any) -> Correction:
     return Correction(**(values | changes))
 
 
+def score(of: Span, quality: float = 0.1, **changes: Any) -> Score:
+    """The score of a call's answer; by default that of a refusal."""
+    values: dict[str, Any] = {
+        "v": 1,
+        "project": of.project,
+        "series_id": of.series_id,
+        "trace_id": of.trace_id,
+        "span_id": of.span_id,
+        "start_ns": of.start_ns,
+        "quality": quality,
+        "quality_tier": "signs",
+        "quality_reason": "refusal",
+    }
+    return Score(**(values | changes))
+
+
 @dataclass
 class Log:
     """A log in memory: records appended to it have the offsets that Kafka would give."""
@@ -158,6 +175,10 @@ class Log:
             key_of(record.project, record.trace_id, record.span_id),
             msgspec.json.encode(record),
         )
+
+    def scores(self, lines: Iterable[Score | bytes], partition: int = 0) -> LogRecord:
+        encoded = [line if isinstance(line, bytes) else msgspec.json.encode(line) for line in lines]
+        return self._append("scores", partition, None, b"\n".join(encoded))
 
     def tombstone(self, topic: str, key: str) -> LogRecord:
         return self._append(topic, 0, key.encode(), None)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from api.views.span_lines import EPOCH, EPOCHS, NOON_NS, SECOND_NS, Log, alert, content, message, span
+from api.views.span_lines import EPOCH, EPOCHS, NOON_NS, SECOND_NS, Log, alert, content, message, score, span
 from lumina_api.views import queries
 from lumina_api.views.batch import LogRecord, batch_of
 from lumina_api.views.contents import merged
@@ -49,7 +49,7 @@ def every_row(store: Store) -> list[Any]:
         return sorted(
             (
                 (table, *row)
-                for table in ("spans", "contents", "alerts", "corrections", "erasures")
+                for table in ("spans", "contents", "alerts", "corrections", "scores", "erasures")
                 for row in cursor.execute(f"SELECT * FROM {table}").fetchall()
             ),
             key=repr,
@@ -301,7 +301,7 @@ def test_of_several_erasures_the_widest_counts(store: Store) -> None:
 
 
 def some_log(seed: int) -> list[LogRecord]:
-    """A log with all that can happen: duplicates in any order, contents, alert revisions, an erasure."""
+    """A log with all that can happen: duplicates in any order, contents, scores, revisions, an erasure."""
     rng = random.Random(seed)
     log = Log()
     records: list[LogRecord] = []
@@ -317,6 +317,8 @@ def some_log(seed: int) -> list[LogRecord]:
                 offset = rng.randrange(50)
                 notes.append(content(line, offset, system=f"s{offset}"))
         records.append(log.spans([*lines, *notes, b"garbage"], partition=rng.randrange(4)))
+        judged = [score(line, rng.randrange(11) / 10) for line in lines if rng.random() < 0.8]
+        records.append(log.scores([*judged, b"garbage"], partition=rng.randrange(4)))
         records.append(log.alert(alert(rng.randrange(5), rev=number, summary=str(number))))
         if number == 20:
             records.append(log.erasure("demo", "demo", NOON_NS + 130 * SECOND_NS))
@@ -363,17 +365,18 @@ def test_a_rebuild_gives_identical_rows(tmp_path: Path, seed: int) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from api.views.span_lines import EPOCHS, Log, span
+from api.views.span_lines import EPOCHS, Log, score, span
 from lumina_api.views.batch import batch_of
 from lumina_api.views.store import Store
 store = Store.open(Path(sys.argv[1]))
 start = store.positions().get(("spans", 0))
 number = start.next_offset if start else 0
-log = Log({("spans", 0): number})
+log = Log({("spans", 0): number, ("scores", 0): number})
 print("open", flush=True)
 while True:
     # Record n holds spans n..n+199: neighbours overlap, so that a record applied twice would show.
-    store.apply(batch_of([log.spans([span(n) for n in range(number, number + 200)])]), EPOCHS)
+    lines = [span(n) for n in range(number, number + 200)]
+    store.apply(batch_of([log.spans(lines), log.scores(score(line) for line in lines)]), EPOCHS)
     number += 1
     print(number, flush=True)
 """
@@ -397,12 +400,14 @@ def test_kill_9_in_mid_write_loses_nothing_and_doubles_nothing(path: Path) -> No
             time.sleep(rng.random() * 0.05)  # somewhere inside a transaction
             writer.send_signal(signal.SIGKILL)
         store = Store.open(path)
-        applied = store.positions()["spans", 0].next_offset
+        positions = store.positions()
+        applied = positions["spans", 0].next_offset
+        assert positions["scores", 0].next_offset == applied >= promised
         with store.cursor() as cursor:
-            found = cursor.execute("SELECT count(*), count(DISTINCT span_id) FROM spans").fetchone()
+            for table in ("spans", "scores"):
+                found = cursor.execute(f"SELECT count(*), count(DISTINCT span_id) FROM {table}").fetchone()
+                assert found == (applied + 199, applied + 199)
         store.close()
-        assert applied >= promised
-        assert found == (applied + 199, applied + 199)
     assert not list(path.parent.glob("*.aside"))
 
 

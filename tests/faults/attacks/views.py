@@ -11,13 +11,14 @@ from typing import Any
 import httpx
 from aiokafka import AIOKafkaProducer
 
-from api.views.span_lines import Log, alert, content, span
+from api.views.span_lines import Log, alert, content, score, span
 from e2e.stack import Process, eventually
 from faults.arena import PARTITIONS, Arena
 from faults.attack import Outcome, attack
 from faults.room import MB, Room
 from faults.rows import compared_rows, quiet_rows, rows
 from lumina_schemas.kafka import client_options
+from lumina_schemas.score import Score
 from lumina_schemas.source import Source
 
 SPANS_A_MESSAGE = 50
@@ -32,7 +33,7 @@ STANDS_S = 2.5
 
 class Lines:
     """Writes lines for the views to their topics, as the stream would: each message has new spans, one that
-    came before, a content line, and now and then a revision of an alert.
+    came before, a content line, scores, and now and then a revision of an alert.
     """
 
     def __init__(self, arena: Arena, seed: int) -> None:
@@ -53,6 +54,10 @@ class Lines:
                 await producer.send_and_wait(
                     self._settings.topic("spans"), record.value, partition=record.partition
                 )
+                judged = self._log.scores(self._scores(), partition=record.partition)
+                await producer.send_and_wait(
+                    self._settings.topic("scores"), judged.value, partition=judged.partition
+                )
                 revised = self._log.alert(alert(self._number % ALERTS, rev=self._number + 1))
                 await producer.send_and_wait(self._settings.topic("alerts"), revised.value, key=revised.key)
                 if self._number >= PARTITIONS:
@@ -65,6 +70,12 @@ class Lines:
     @staticmethod
     def _trace(message: int) -> str:
         return f"/api/v1/traces/{span(message * SPANS_A_MESSAGE).trace_id}"
+
+    def _scores(self) -> list[Score]:
+        """Of the calls of the message, and one that came before; the first one twice."""
+        first = self._number * SPANS_A_MESSAGE
+        judged = [score(span(first + place)) for place in range(SPANS_A_MESSAGE)]
+        return [*judged, judged[0], score(span(max(0, first - 3)))]
 
     def _message(self) -> list[Any]:
         first = self._number * SPANS_A_MESSAGE
@@ -137,7 +148,12 @@ class Page:
 
     async def _shows(self, path: str, revision: int | None) -> bool:
         answer = await self._client.get(path)
-        return answer.status_code == 200 and (revision is None or answer.json()["rev"] == revision)
+        if answer.status_code != 200:
+            return False
+        shown = answer.json()
+        if revision is None:
+            return all(one["quality"] is not None for one in shown["spans"])
+        return bool(shown["rev"] == revision)
 
     async def complete(self, lines: Lines) -> float:
         """Wait until the views are ready and show the last of the lines; how long it took."""
