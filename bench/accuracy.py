@@ -16,10 +16,14 @@ from functools import partial
 from typing import Any
 
 from labelled.cold import cold_start
-from labelled.incident import INCIDENT_TYPES, Z_SUM, draw_incidents
+from labelled.cold_answers import cold_answers
+from labelled.incident import INCIDENT_TYPES, draw_incidents
 from labelled.lookalike import draw_lookalikes
+from labelled.samples import Z_SUM
 from labelled.score import ENOUGH, Result, listing, score, summary
 from labelled.series import DAY_MS, FASTEST, SLOWEST, START_MS, draw_plan
+from labelled.text.fault import QUALITY_TYPES
+from labelled.text.plan import KINDS, TextKind
 from labelled.traffic import Traffic, spread_of
 from labelled.watch import LOG_DELAY_MS, FixedRule, Product, ThreeSigma
 from lumina_streams.core.series.rules import Rules
@@ -37,7 +41,12 @@ def main() -> None:
     if asked.cold:
         print(
             json.dumps(
-                {"bench": "accuracy", "seed": asked.seed, "cold": cold_start(asked.seed, asked.series)}
+                {
+                    "bench": "accuracy",
+                    "seed": asked.seed,
+                    "cold": cold_start(asked.seed, asked.series),
+                    "cold_answers": cold_answers(asked.seed, asked.series),
+                }
             )
         )
         return
@@ -51,6 +60,8 @@ def main() -> None:
         sizes=tuple(asked.sizes),
         slowest=asked.slowest,
         fastest=asked.fastest,
+        text=asked.text,
+        kind=asked.kind,
         references=not asked.no_references,
     )
     outcomes: list[Outcome] = []
@@ -70,6 +81,7 @@ def main() -> None:
         "seed": asked.seed,
         "series": asked.series,
         "days": asked.days,
+        "series_with_text": sum(outcome.has_text for outcome in outcomes),
         "calls": calls,
         "z_sum": Z_SUM,
         "must_be_found": f"incidents that hold {ENOUGH:g} times the calls that statistics need",
@@ -88,7 +100,10 @@ def main() -> None:
 class Outcome:
     """One series, run and scored for each detector."""
 
-    def __init__(self, calls: int, giants: int, lookalikes: list[str], results: dict[str, Result]) -> None:
+    def __init__(
+        self, calls: int, has_text: bool, giants: int, lookalikes: list[str], results: dict[str, Result]
+    ) -> None:
+        self.has_text = has_text
         self.calls = calls
         self.giants = giants
         self.lookalikes = lookalikes
@@ -105,6 +120,8 @@ def one_series(
     sizes: tuple[int, ...],
     slowest: float,
     fastest: float,
+    text: float,
+    kind: TextKind | None,
     references: bool,
 ) -> Outcome:
     """Run one series through every detector."""
@@ -113,7 +130,7 @@ def one_series(
         first_ms += int(
             random.Random(f"first {seed}/{index}").uniform(0, max(days - warm_up - 2, 0.0)) * DAY_MS
         )
-    plan = draw_plan(seed, index, slowest, fastest, first_ms)
+    plan = draw_plan(seed, index, slowest, fastest, first_ms, text, kind)
     incidents = draw_incidents(plan, days, warm_up, only)
     lookalikes = draw_lookalikes(plan, incidents, days, warm_up)
     end_ms = START_MS + int(days * DAY_MS)
@@ -128,6 +145,10 @@ def one_series(
         at_ms = call.start_ns // 1_000_000 + int(call.duration_ms)
         if not products:
             products = [Product(call, Rules(active_series=size)) for size in sizes]
+        if call.kind != "llm":
+            for product in products:
+                product.take(call, at_ms)
+            continue
         while place < len(incidents) and at_ms >= incidents[place].end_ms:
             place += 1
         if place < len(incidents) and at_ms >= incidents[place].onset_ms:
@@ -155,7 +176,7 @@ def one_series(
     }
     for rule in plain:
         results[rule.name] = judge(rule.flags.news, rule.flags.raw, set(), end_ms)
-    return Outcome(calls, len(giants), [label.type for label in lookalikes], results)
+    return Outcome(calls, plan.text is not None, len(giants), [label.type for label in lookalikes], results)
 
 
 def _size(name: str) -> int:
@@ -171,7 +192,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--warm-up-days", type=float, default=2.0, help="before the first incident")
     parser.add_argument("--seed", type=int, default=1000, help="1 to 99: tuning; from 1000: reporting")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--only", default="", choices=["", *INCIDENT_TYPES, "none"], help="type of incident")
+    parser.add_argument(
+        "--only",
+        default="",
+        choices=["", *INCIDENT_TYPES, *QUALITY_TYPES, "metered", "quality", "dual", "none"],
+        help="type of incident; metered: of cost, time, errors; quality: of answers; dual: of both at once",
+    )
+    parser.add_argument("--kind", choices=sorted(set(KINDS)), help="of the series whose calls have content")
+    parser.add_argument(
+        "--text", type=float, default=0.5, help="share of the series whose calls have content"
+    )
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES), help="series of the project")
     parser.add_argument("--slowest", type=float, default=SLOWEST, help="calls a minute")
     parser.add_argument("--fastest", type=float, default=FASTEST, help="calls a minute")

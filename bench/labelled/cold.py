@@ -6,6 +6,7 @@ from math import exp
 from typing import Any
 
 from labelled.series import START_MS
+from labelled.text.writer import NO_TEXT, Text
 from labelled.watch import Product
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
@@ -40,7 +41,7 @@ def _dear(seed: int, repetitions: int, like: int, spread: float) -> dict[str, in
     at: Counter[str] = Counter()
     for number in range(repetitions):
         rng = random.Random(f"cold {seed}/{number}/{like}/{spread}")
-        product = _product()
+        product = fresh_product()
         for position in range(like):
             _show(product, position, exp(spread * rng.gauss(0.0, 1.0)))
         early = len(product.news)
@@ -58,21 +59,28 @@ def _dear(seed: int, repetitions: int, like: int, spread: float) -> dict[str, in
 
 def _young(name: str, spread: float) -> int:
     rng = random.Random(name)
-    product = _product()
+    product = fresh_product()
     for position in range(YOUNG_CALLS):
         _show(product, position, exp(spread * rng.gauss(0.0, 1.0)))
     return len(product.news)
 
 
-def _product() -> Product:
-    return Product(_call(0, 1.0), Rules())
+def fresh_product() -> Product:
+    """The product before it has seen a call."""
+    return Product(usual_call(0, 1.0), Rules())
 
 
 def _show(product: Product, position: int, times: float) -> None:
-    product.take(_call(position, times), START_MS + position * GAP_MS)
+    product.take(usual_call(position, times), ended_ms(position))
 
 
-def _call(position: int, times: float) -> Call:
+def ended_ms(position: int) -> int:
+    """When a call ends."""
+    return START_MS + position * GAP_MS
+
+
+def usual_call(position: int, times: float, text: Text = NO_TEXT) -> Call:
+    """A call that costs some times the usual."""
     return Call(
         src=Source("bench", "otlp", 0, position, 0),
         series_id=series_id("bench", "cold", "start"),
@@ -81,7 +89,7 @@ def _call(position: int, times: float) -> Call:
         endpoint="start",
         trace_id=f"{position:032x}",
         span_id=f"{position:016x}",
-        start_ns=(START_MS + position * GAP_MS - 800) * 1_000_000,
+        start_ns=(ended_ms(position) - 800) * 1_000_000,
         duration_ms=800.0,
         kind="llm",
         status="ok",
@@ -90,4 +98,9 @@ def _call(position: int, times: float) -> Call:
         output_tokens=round(OUTPUT_TOKENS * times),
         cost_usd=MEDIAN_USD * times,
         priced=True,
+        prompt_version="v1",
+        input_messages=text.prompt,
+        output_messages=text.answer,
+        tool_calls=text.tools,
+        finish_reasons=text.finish,
     )

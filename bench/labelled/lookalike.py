@@ -8,7 +8,17 @@ from labelled.incident import Incident
 from labelled.series import DAY_MS, HOUR_MS, START_MS, Plan
 
 LookalikeType = Literal[
-    "traffic_doubling", "new_endpoint", "long_tail", "holiday", "cheaper_answers", "reworded_deploy"
+    "traffic_doubling",
+    "new_endpoint",
+    "long_tail",
+    "holiday",
+    "cheaper_answers",
+    "reworded_deploy",
+    "better_model",
+    "reworded",
+    "new_prompt_version",
+    "new_customers",
+    "longer_answers",
 ]
 LOOKALIKE_TYPES: tuple[LookalikeType, ...] = (
     "traffic_doubling",
@@ -18,6 +28,17 @@ LOOKALIKE_TYPES: tuple[LookalikeType, ...] = (
     "cheaper_answers",
     "reworded_deploy",
 )
+TEXT_TYPES: tuple[LookalikeType, ...] = (
+    "better_model",
+    "reworded",
+    "new_prompt_version",
+    "new_customers",
+    "longer_answers",
+)
+"""Only where calls have content. All of them stay."""
+
+ONCE = frozenset({"cheaper_answers", "better_model", "longer_answers"})
+LONGER = (1.5, 2.0, 3.0)  # times the sentences of a usual answer
 HOLIDAY = 0.2  # of the usual volume
 CHEAPER = (0.4, 0.6, 0.8)
 YOUNG_MS = DAY_MS  # so long is an endpoint new
@@ -28,7 +49,7 @@ TRIES = 20
 
 @dataclass(frozen=True)
 class Lookalike:
-    """A label. What stays (cheaper answers, a deploy) is watched until `end_ms` and stays for ever."""
+    """A label. What stays (cheaper answers, a deploy, other words) is watched until `end_ms`."""
 
     type: LookalikeType
     onset_ms: int
@@ -44,17 +65,37 @@ def draw_lookalikes(
     found = [Lookalike("new_endpoint", plan.first_ms, plan.first_ms + YOUNG_MS)]
     first_ms = plan.first_ms + int(warm_up_days * DAY_MS)
     last_ms = START_MS + int(days * DAY_MS)
-    kinds = [kind for kind in LOOKALIKE_TYPES if kind != "new_endpoint"]
-    for _ in range(int((last_ms - first_ms) / (2 * DAY_MS))):
-        kind = rng.choice(kinds)
-        if kind == "cheaper_answers":
-            kinds.remove(kind)  # once: it stays
-        for _ in range(TRIES):
-            made = _draw(rng, kind, rng.randrange(first_ms, last_ms - WATCH_MS))
-            if made.end_ms <= last_ms and made.onset_ms >= first_ms and _is_clear(made, incidents, found):
-                found.append(made)
-                break
+    clear = _Clearance(incidents, first_ms, last_ms)
+    found += clear.draw(rng, [kind for kind in LOOKALIKE_TYPES if kind != "new_endpoint"], found)
+    if plan.text is not None:
+        found += clear.draw(random.Random(f"text look-alikes {plan.seed}"), [*TEXT_TYPES], found)
     return sorted(found, key=lambda made: made.onset_ms)
+
+
+@dataclass(frozen=True)
+class _Clearance:
+    """Where look-alikes may lie."""
+
+    incidents: list[Incident]
+    first_ms: int
+    last_ms: int
+
+    def draw(
+        self, rng: random.Random, kinds: list[LookalikeType], others: list[Lookalike]
+    ) -> list[Lookalike]:
+        """About one in two days."""
+        found: list[Lookalike] = []
+        for _ in range(int((self.last_ms - self.first_ms) / (2 * DAY_MS))):
+            kind = rng.choice(kinds)
+            if kind in ONCE:
+                kinds.remove(kind)  # it stays
+            for _ in range(TRIES):
+                made = _draw(rng, kind, rng.randrange(self.first_ms, self.last_ms - WATCH_MS))
+                inside = made.end_ms <= self.last_ms and made.onset_ms >= self.first_ms
+                if inside and _is_clear(made, self.incidents, [*others, *found]):
+                    found.append(made)
+                    break
+        return found
 
 
 def _draw(rng: random.Random, kind: LookalikeType, at_ms: int) -> Lookalike:
@@ -66,6 +107,8 @@ def _draw(rng: random.Random, kind: LookalikeType, at_ms: int) -> Lookalike:
             return Lookalike(kind, day_ms, day_ms + DAY_MS, HOLIDAY)
         case "cheaper_answers":
             return Lookalike(kind, at_ms, at_ms + WATCH_MS, rng.choice(CHEAPER))
+        case "longer_answers":
+            return Lookalike(kind, at_ms, at_ms + WATCH_MS, rng.choice(LONGER))
         case "long_tail":
             return Lookalike(kind, at_ms, at_ms + HOUR_MS, rng.uniform(0.7, 1.5))
         case _:

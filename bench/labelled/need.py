@@ -1,40 +1,31 @@
 """How many calls statistics need to tell an incident from chance, and what rate few alerts prove."""
 
-from math import exp, inf, lgamma, log
+from math import exp, lgamma, log
 
-from labelled.incident import COST_TYPES, RETRIES, RETRY_ERRORS, Z_SUM, Incident
+from labelled.incident import COST_TYPES, RETRIES, RETRY_ERRORS, Incident, fault_need
+from labelled.samples import coin_need, shift_need
 from labelled.series import Plan
-
-RARE = 0.002  # a share that never occurred is taken for so large
 
 
 def need_of(incident: Incident, plan: Plan, spread: float) -> float:
-    """Calls that a test of this incident needs, one at least.
+    """Calls that a test of this incident needs, one at least; of a dual one those of its harder half.
 
-    For a shift of a log-normal value: ((z_alpha + z_beta) * spread / ln m)^2, m the rise of the mean over all
-    calls. For a share of bad calls: the same with the distance that coins have (Kullback and Leibler).
+    The factor of a shift is the rise of the mean over all calls.
     """
+    of_fault = fault_need(incident, plan)
     if incident.type in COST_TYPES:
-        return _shift(spread, incident.effective)
+        return max(shift_need(spread, incident.effective), of_fault)
+    if incident.fault is not None:
+        return of_fault
     match incident.type:
         case "latency":
-            return _shift(plan.latency_spread, incident.effective)
+            return shift_need(plan.latency_spread, incident.effective)
         case "errors":
-            return _coin(incident.factor, plan.error_share)
+            return coin_need(incident.factor, plan.error_share)
         case "retry_loop":
-            return _coin(RETRY_ERRORS * (1.0 - 1.0 / RETRIES), plan.error_share)
+            return coin_need(RETRY_ERRORS * (1.0 - 1.0 / RETRIES), plan.error_share)
         case _:
-            return _coin(incident.share, 0.0)
-
-
-def _shift(spread: float, factor: float) -> float:
-    return max(1.0, (Z_SUM * spread / log(factor)) ** 2) if factor > 1.0 else inf
-
-
-def _coin(share: float, usual: float) -> float:
-    usual, share = max(usual, RARE), min(share, 0.999)
-    distance = share * log(share / usual) + (1 - share) * log((1 - share) / (1 - usual))
-    return max(1.0, Z_SUM**2 / (2 * distance))
+            return coin_need(incident.share, 0.0)
 
 
 def upper_bound(count: int, confidence: float = 0.95) -> float:

@@ -6,17 +6,21 @@ from dataclasses import asdict, dataclass, field
 from statistics import median
 from typing import Any
 
-from labelled.incident import COST_TYPES, EXPLAINED, SIDE_EFFECTS, Incident, IncidentType
+from labelled.incident import COST_TYPES, SIDE_EFFECTS, Incident
 from labelled.lookalike import Lookalike
 from labelled.need import need_of, upper_bound
 from labelled.series import DAY_MS, MINUTE_MS, Plan
+from labelled.text.fault import QUALITY_TYPES
 from labelled.watch import News
 
 GRACE_MS = 30 * MINUTE_MS
 GRACE_CALLS = 10  # ... or as long as so many calls take, on a slow series
 ENOUGH = 3.0  # times the need: an incident that holds so many calls must be found
-CLAIMED = {kind: 1.5 for kind in COST_TYPES} | {"latency": 2.0}
+CLAIMED: dict[str, float] = {kind: 1.5 for kind in COST_TYPES} | {"latency": 2.0}
 """Rise of the mean from which an incident must be found; for latency the rule asks for more than 1.5."""
+
+DUAL = "cost_and_quality"
+COST_SIGNALS = frozenset({"cost_spike", "spend_spike"})
 
 BANDS = (
     ("below 1.2", 0.0, 1.2),
@@ -33,7 +37,7 @@ class Case:
 
     series: int
     onset_ms: int
-    type: IncidentType
+    type: str  # of a dual one `dual`
     factor: float
     share: float
     effective: float
@@ -46,6 +50,14 @@ class Case:
     alerts: int = 0
     again: int = 0
     kinds: list[str] = field(default_factory=list)
+    visible: bool = True  # without a judge
+    cost: str = ""  # a dual one's halves
+    fault: str = ""  # also of one of quality alone
+    fault_share: float = 0.0
+    text: str = ""  # kind of the series
+    language: str = ""
+    variation: float = 0.0
+    outcome: str = ""  # of a dual one: one_alert, two_alerts, cost_alone, quality_alone, nothing
 
     @property
     def enough(self) -> bool:
@@ -55,7 +67,7 @@ class Case:
     @property
     def must(self) -> bool:
         """Whether it is one that must be found."""
-        return self.enough and self.effective >= CLAIMED.get(self.type, 0.0) - 1e-9
+        return self.visible and self.enough and self.effective >= CLAIMED.get(self.type, 0.0) - 1e-9
 
 
 @dataclass
@@ -111,17 +123,26 @@ def score(
         case = Case(
             series,
             incident.onset_ms,
-            incident.type,
+            incident.label,
             incident.factor,
             incident.share,
             incident.effective,
             spread,
             need,
             calls,
+            visible=incident.visible(plan),
         )
-        inside = [entry for entry in news if onset <= entry.at_ms < end and _finds(entry, incident)]
+        if incident.fault is not None and plan.text is not None:
+            case.cost = incident.type if incident.worse else ""
+            case.fault, case.fault_share = incident.fault, incident.fault_share
+            case.text, case.language = plan.text.kind, plan.text.language
+            case.variation = plan.text.variation
+        within = [entry for entry in news if onset <= entry.at_ms < end]
+        inside = [entry for entry in within if _finds(entry, incident)]
+        if incident.worse:
+            case.outcome = _outcome(within)
         hits = [(entry.at_ms, entry.calls) for entry in inside]
-        if first is not None and "flag" in EXPLAINED[incident.type]:
+        if first is not None and not incident.worse and "flag" in incident.explained:
             hits = [hit for hit in first if onset <= hit[0] < end][:1]
         if hits:
             told = [entry for entry in inside if not entry.gained]
@@ -154,12 +175,35 @@ def score(
 
 
 def _finds(entry: News, incident: Incident) -> bool:
-    return any(signal in EXPLAINED[incident.type] for signal in entry.signals)
+    """Whether news tell of an incident; of a dual one only as one alert."""
+    if incident.worse:
+        return entry.kind == DUAL
+    return any(signal in incident.explained for signal in entry.signals)
 
 
 def _explains(incident: Incident, entry: News) -> bool:
+    """Whether an incident explains news. An alert on both is false where cost or quality is as ever."""
+    if entry.kind == DUAL and not incident.worse:
+        return False
     aside = SIDE_EFFECTS.get(incident.type, frozenset())
-    return _finds(entry, incident) or any(signal in aside for signal in entry.signals)
+    return any(signal in incident.explained or signal in aside for signal in entry.signals)
+
+
+def _outcome(news: list[News]) -> str:
+    """What became of a dual incident."""
+    if any(entry.kind == DUAL for entry in news):
+        return "one_alert"
+    cost = any(not COST_SIGNALS.isdisjoint(entry.signals) for entry in news)
+    quality = any("quality_drop" in entry.signals for entry in news)
+    return (
+        "two_alerts"
+        if cost and quality
+        else "cost_alone"
+        if cost
+        else "quality_alone"
+        if quality
+        else "nothing"
+    )
 
 
 def _episodes(news: list[News], flags: list[tuple[int, int]]) -> list[list[int]]:
@@ -183,10 +227,14 @@ def summary(results: list[Result], lookalikes: Counter[str], size: int) -> dict[
     found = [case for case in cases if case.found]
     week = 7 * size / max(days, 1e-9)
     asked = [case for case in cases if case.type in COST_TYPES]
+    of_quality = [case for case in cases if case.type in QUALITY_TYPES and case.must]
+    duals = [case for case in cases if case.type == "dual" and case.must]
     by_severity = Counter(entry.severity for entry in false)
     return {
         "precision": _share(alerts, alerts + len(false)),
         "cost_recall_from_1.5": _recall(case for case in asked if case.must),
+        "quality_recall": _recall(case for case in cases if case.type in QUALITY_TYPES and case.must),
+        "dual_recall": _recall(case for case in cases if case.type == "dual" and case.must),
         "alerts_per_incident": _share(sum(case.alerts for case in found), len(found)),
         "openings_per_incident": _share(alerts, len(found)),
         "delay_over_need_p50": _median(
@@ -204,10 +252,19 @@ def summary(results: list[Result], lookalikes: Counter[str], size: int) -> dict[
             )
             for name, low, high in BANDS
         },
+        "quality": {name: _by(of_quality, name) for name in ("text", "language", "variation", "fault_share")},
+        "dual": {
+            "outcomes": Counter(case.outcome for case in duals),
+            **{name: _by(duals, name) for name in ("cost", "fault", "text", "fault_share")},
+        },
         "giants_alerted": sum(result.giants for result in results),
         "false": {
             "alerts": len(false),
             "by_kind": Counter(entry.kind for entry in false),
+            "by_kind_per_project_week": {
+                kind: round(count * week, 3)
+                for kind, count in sorted(Counter(entry.kind for entry in false).items())
+            },
             "by_severity": by_severity,
             "quiet_series_days": round(days, 1),
             "per_project_week": round(len(false) * week, 3),
@@ -240,6 +297,12 @@ def _of_type(cases: list[Case]) -> dict[str, Any]:
         "delay_over_need_p50": _median(case.delay_calls / case.need for case in found),
         "by": Counter(kind for case in found for kind in case.kinds),
     }
+
+
+def _by(cases: list[Case], name: str) -> dict[str, Any]:
+    """Recall by the values of a field."""
+    values = sorted({getattr(case, name) for case in cases})
+    return {str(value): _recall(case for case in cases if getattr(case, name) == value) for value in values}
 
 
 def _recall(cases: Iterable[Case]) -> dict[str, Any]:

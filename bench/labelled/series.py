@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import exp, log, pi, sin
 
 from labelled.prices import BY_NAME, COUSINS, MODELS, Price
+from labelled.text.plan import TextKind, TextPlan, draw_text_plan
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -44,6 +45,7 @@ class Plan:
     latency_load: float  # latency in the busiest hour over the mean's, less 1
     error_share: float
     first_ms: int = START_MS  # earlier it had no calls
+    text: TextPlan | None = None  # without: calls have no content
 
     @property
     def price(self) -> Price:
@@ -72,9 +74,19 @@ class Plan:
 
 
 def draw_plan(
-    seed: int, index: int, slowest: float = SLOWEST, fastest: float = FASTEST, first_ms: int = START_MS
+    seed: int,
+    index: int,
+    slowest: float = SLOWEST,
+    fastest: float = FASTEST,
+    first_ms: int = START_MS,
+    text: float = 0.0,
+    kind: TextKind | None = None,
 ) -> Plan:
-    """The plan of series number `index` of a seed; its first call comes after `first_ms`."""
+    """The plan of series number `index` of a seed; its first call comes after `first_ms`.
+
+    A share `text` of the series has prompts and answers, of one `kind` if asked for; all else is the same
+    with and without.
+    """
     name = f"{seed}/{index}"
     rng = random.Random(f"plan {name}")
     main = rng.choice(MODELS)
@@ -112,6 +124,7 @@ def draw_plan(
         latency_load=rng.uniform(0.0, 0.25),
         error_share=rng.choice((0.0, 0.002, 0.005, 0.01, 0.02)),
         first_ms=first_ms,
+        text=draw_text_plan(name, kind) if random.Random(f"has text {name}").random() < text else None,
     )
 
 

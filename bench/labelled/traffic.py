@@ -1,18 +1,23 @@
 """The calls of a planned series, in event time, with its incidents and look-alikes in them."""
 
+import json
 import random
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, log
 
+from msgspec.structs import replace
+
 from labelled.incident import RETRY_ERRORS, Incident
 from labelled.lookalike import Lookalike
 from labelled.prices import MILLION, Price
 from labelled.series import GIANT_FROM, GIANT_TO, GIANTS, HOUR_MS, MINUTE_MS, START_MS, TAIL_STRETCH, Plan
+from labelled.text.fault import QUALITY_TYPES
+from labelled.text.writer import NO_TEXT, USUAL, Aside, Style, Text, Writer
 from lumina_schemas.partition import series_id
 from lumina_schemas.source import Source
-from lumina_streams.core.series.call import Call
+from lumina_streams.core.series.call import Call, decode_line
 
 EPOCH = "bench"
 LONGEST_GAP_MS = 10 * MINUTE_MS  # after it the rhythm is looked at again
@@ -21,6 +26,35 @@ OUTPUT_SHARE = 0.8  # of the spread of the tokens that answers share with prompt
 OWN_SPREAD = 0.25  # of the answers' own
 RETRY_TOKENS = 1.5  # of the prompt that is asked again and again, over the median
 SPREAD_CALLS = 4000
+COMPLETE = 1.3  # sentences of a better model's answers
+LONGEST = 3.0
+ASIDE_MS = 40
+
+
+def _aside(kind: str, status: str, documents: int) -> Call:
+    """A span beside calls, as a line of the log tells it."""
+    line = {
+        "type": "span",
+        "src": [EPOCH, "otlp", 0, 0, 0],
+        **dict.fromkeys(("series_id", "project", "service", "endpoint", "trace_id", "span_id"), ""),
+        "start_ns": 0,
+        "duration_ms": float(ASIDE_MS),
+        "kind": kind,
+        "status": status,
+        "retrieval_documents": [{"id": str(number)} for number in range(documents)],
+    }
+    call = decode_line(json.dumps(line).encode())
+    if not isinstance(call, Call):
+        raise TypeError(f"A span was decoded as {type(call).__name__}.")
+    return call
+
+
+ASIDES: dict[Aside, Call] = {
+    "tool": _aside("tool", "ok", 0),
+    "failed_tool": _aside("tool", "error", 0),
+    "retrieval": _aside("retrieval", "ok", 4),
+    "empty_retrieval": _aside("retrieval", "ok", 0),
+}
 
 
 @dataclass(slots=True)
@@ -33,6 +67,10 @@ class Present:
     cheaper: float = 1.0
     version: str = "v1"
     release: str = "1.0"
+    usual_version: str = "v1"  # of calls that the incident does not hit
+    usual_release: str = "1.0"
+    model: str = ""  # what a newer model's name ends in
+    style: Style = USUAL
     long_tail: float = 0.0
 
 
@@ -62,6 +100,9 @@ class Traffic:
         labels: list[Incident | Lookalike] = [*incidents, *lookalikes]
         self._changes = sorted({at for label in labels for at in (label.onset_ms, label.end_ms)})
         self._told: set[int] = set()
+        self._writer = None if plan.text is None else Writer(plan.text)
+        self._aside: Call | None = None
+        self._stride = 2 if plan.text is not None and plan.text.kind in ("rag", "tools") else 1
         self._retry_tokens = int(plan.input_tokens * RETRY_TOKENS)
 
     def __iter__(self) -> Iterator[Call]:
@@ -93,8 +134,17 @@ class Traffic:
             at += gap
             if at >= end_ms:
                 return
-            offset += 1
-            yield self._call(series, int(at), offset, present, drift, slowness)
+            offset += self._stride
+            call = self._call(series, int(at), offset, present, drift, slowness)
+            aside = self._aside
+            if aside is None:
+                yield call
+            elif aside.kind == "retrieval":
+                yield aside
+                yield call
+            else:
+                yield call
+                yield aside
 
     def call_at(self, series: str, at_ms: int, offset: int) -> Call:
         """A call of this kind at a time of the caller's choice."""
@@ -107,16 +157,8 @@ class Traffic:
         place = bisect_right(self._changes, at_ms)
         until_ms = self._changes[place] if place < len(self._changes) else FAR_FUTURE_MS
         found = Present(until_ms)
-        for incident in self.incidents:
-            if incident.onset_ms <= at_ms < incident.end_ms:
-                found.incident = incident
-                if incident.type == "retry_loop":
-                    found.volume *= incident.factor
-                elif incident.type == "prompt_bloat":
-                    found.version = "v-bloat"
-                elif incident.type in ("model_swap", "output_runaway", "cache_loss"):
-                    found.release = "1.1-hotfix"
-        deploys = 0
+        deploys = versions = voice = customers = 0
+        longer, complete = 1.0, False
         for label in self.lookalikes:
             if label.onset_ms > at_ms:
                 continue
@@ -128,15 +170,56 @@ class Traffic:
                     found.cheaper *= label.factor
                 case "reworded_deploy":
                     deploys += 1
+                    versions += 1
+                    voice += 1
+                case "new_prompt_version":
+                    versions += 1
+                    voice += 1
+                case "reworded":
+                    voice += 1
+                case "better_model":
+                    voice += 1
+                    complete = True
+                    longer *= COMPLETE
+                    found.model = "-next"
+                case "longer_answers":
+                    longer *= label.factor
+                case "new_customers":
+                    customers += 1
                 case "long_tail" if inside and label.onset_ms not in self._told:
                     found.long_tail = label.factor
                 case _:
                     pass
-        if deploys:
-            found.release = f"1.{deploys}"
-            if found.version == "v1":
-                found.version = f"v{deploys + 1}"
+        found.style = Style(voice, min(longer, LONGEST), complete, customers)
+        found.version = found.usual_version = f"v{versions + 1}"
+        found.release = found.usual_release = f"1.{deploys}"
+        for incident in self.incidents:
+            if incident.onset_ms <= at_ms < incident.end_ms:
+                found.incident = incident
+                if incident.type == "retry_loop":
+                    found.volume *= incident.factor
+                elif incident.type == "prompt_bloat":
+                    found.version = "v-bloat"
+                elif incident.type in ("model_swap", "output_runaway", "cache_loss"):
+                    found.release = f"1.{deploys + 1}-hotfix"
         return found
+
+    def _write(self, present: Present, version: str, failed: bool) -> Text:
+        """The content of a call; the fault of an incident where it hits, drawn apart from cost and time."""
+        writer = self._writer
+        if writer is None:
+            return NO_TEXT
+        incident = present.incident
+        fault = None
+        if incident is not None and incident.fault is not None:
+            share = incident.worse_share if incident.worse else incident.share
+            if (self.hit or not incident.worse) and writer.rng.random() < share:
+                fault = incident.fault
+        text = writer.write(present.style, version, fault, incident.mode if incident else 0)
+        self._aside = None
+        if text.aside and not failed:
+            self._aside = ASIDES[text.aside]
+        return text._replace(answer=(), finish=(), tools=()) if failed else text
 
     def _call(
         self, series: str, at_ms: int, offset: int, present: Present, drift: float, slowness: float
@@ -150,10 +233,12 @@ class Traffic:
         errors = plan.error_share
         latency = 1.0
         priced = True
+        if present.model:
+            price = price._replace(model=price.model + present.model)
         incident = present.incident
         version, release = present.version, present.release
         self.hit = False
-        if incident is not None:
+        if incident is not None and incident.type not in QUALITY_TYPES:
             kind = incident.type
             if incident.share >= 1.0 or rand() < incident.share:
                 self.hit = True
@@ -186,7 +271,7 @@ class Traffic:
                     priced = False
                     price = price._replace(model=f"{price.model}-preview")
             else:
-                version, release = "v1", "1.0"
+                version, release = present.usual_version, present.usual_release
         if present.long_tail and self.largest:
             scale = (
                 present.long_tail * self.largest / max(price.cost(input_tokens, cached, output_tokens), 1e-12)
@@ -208,6 +293,9 @@ class Traffic:
             cost = price.cost(input_tokens, cached, output_tokens)
             if cost > self.largest:
                 self.largest = cost
+        text = self._write(present, version, failed)
+        if self._aside is not None:
+            self._aside = self._beside(self._aside, series, at_ms, offset)
         return Call(
             src=Source(EPOCH, "otlp", 0, offset, 0),
             series_id=series,
@@ -228,8 +316,28 @@ class Traffic:
             cache_read_tokens=None if failed or not plan.cached else cached,
             output_tokens=None if failed else output_tokens,
             prompt_version=version,
+            input_messages=text.prompt,
+            output_messages=text.answer,
+            tool_calls=text.tools,
+            finish_reasons=text.finish,
             cost_usd=cost,
             priced=True,
+        )
+
+    def _beside(self, aside: Call, series: str, at_ms: int, offset: int) -> Call:
+        """A span beside a call; it lies before its call in the log, or after it."""
+        plan = self.plan
+        place = offset - 1 if aside.kind == "retrieval" else offset + 1
+        return replace(
+            aside,
+            src=Source(EPOCH, "otlp", 0, place, 0),
+            series_id=series,
+            project=plan.project,
+            service=plan.service,
+            endpoint=plan.endpoint,
+            trace_id=f"{offset:032x}",
+            span_id=f"{place:016x}",
+            start_ns=(at_ms - ASIDE_MS) * 1_000_000,
         )
 
     def _tokens(self, drift: float, giants: float = GIANTS) -> tuple[int, int, int]:

@@ -47,7 +47,7 @@ class Product:
         """Show it the next call, which ended at `at_ms`."""
         clock_ms = (at_ms + LOG_DELAY_MS) // TICK_MS * TICK_MS
         self.pass_time(clock_ms)
-        self.calls += 1
+        self.calls += call.kind == "llm"
         if self.state.positions.advance(call.src):
             alerts = step(self.state, call, self.rules, AT, clock_ms)
             if alerts:

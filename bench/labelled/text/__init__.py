@@ -1,0 +1,1 @@
+"""Prompts and answers of a labelled series, and what may be wrong with the answers."""
