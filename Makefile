@@ -74,6 +74,8 @@ plots: $(VENV)/.runtime
 bench: $(VENV)/.runtime
 	$(BIN)/python bench/normalise.py
 	$(BIN)/python bench/detect.py --calls 40000
+	$(BIN)/python bench/detect.py --text 2000 --series 1000 --calls 20000
+	$(BIN)/python bench/quality.py
 	$(BIN)/python bench/accuracy.py --series 12 --days 8 --fastest 4 --sizes 20 1000
 	$(BIN)/python bench/accuracy.py --cold
 	$(BIN)/python bench/series.py --synthetic 1000

@@ -1,4 +1,6 @@
-"""One detect step without text: µs a call at 1,000 and at 10,000 series, memory, and bytes of changelog.
+"""One detect step: µs a call at 1,000 and at 10,000 series, memory, and bytes of changelog.
+
+Without prompts and answers, or with answers of `--text` characters and prompts of 400 (`wording.py`).
 
 Works as the agent does: runs of 500 calls, packed states in a table, the most recent ones unpacked at hand,
 one write of each changed series per run. Only Kafka is not there: the table is a dict. The series are grown
@@ -18,6 +20,7 @@ from math import exp, log
 from typing import Any
 
 import cramjam
+from msgspec.structs import replace
 
 from labelled.series import DAY_MS, FASTEST, MINUTE_MS, SLOWEST, START_MS, draw_plan
 from labelled.traffic import Traffic
@@ -29,6 +32,7 @@ from lumina_streams.core.series.keys import cold_key, hot_key
 from lumina_streams.core.series.rules import Rules
 from lumina_streams.core.series.step import SeriesState, step
 from machine import facts
+from wording import Wording
 
 SEED = 1000
 RUN_CALLS = 500
@@ -37,6 +41,7 @@ GROWN_CALLS = 3000
 GROWN_MS = 2 * DAY_MS
 BATCH_BYTES = 16_384  # of a producer: what is compressed together
 TARGET_US, TARGET_GROWTH, TARGET_MB = 60, 1.3, 400
+TARGET_TEXT_US = 120
 
 
 def main() -> None:
@@ -44,18 +49,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--series", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--calls", type=int, default=150_000, help="measured, for each number of series")
+    parser.add_argument("--text", type=int, default=0, metavar="N", help="characters of each answer; 0: none")
+    parser.add_argument("--language", help="of all texts, such as en; else a third of the series has others")
     parser.add_argument("--in-memory", type=int, default=STATES, help="unpacked states at hand")
     asked = parser.parse_args()
     figures: dict[str, Any] = {}
     for count in asked.series:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as alone:
-            figures[str(count)] = alone.submit(measure, count, asked.calls, asked.in_memory).result()
+            measured = alone.submit(measure, count, asked.calls, asked.in_memory, asked.text, asked.language)
+            figures[str(count)] = measured.result()
     first, last = figures[str(asked.series[0])], figures[str(asked.series[-1])]
     print(
         json.dumps(
             {
                 "bench": "detect",
-                "target_us": TARGET_US,
+                "text_chars": asked.text,
+                "target_us": TARGET_TEXT_US if asked.text else TARGET_US,
                 "target_growth": TARGET_GROWTH,
                 "target_mb": TARGET_MB,
                 "series": figures,
@@ -66,9 +75,9 @@ def main() -> None:
     )
 
 
-def measure(count: int, calls: int, in_memory: int) -> dict[str, Any]:
-    """The figures for so many series."""
-    kinds = [Kind(number) for number in range(SPEEDS)]
+def measure(count: int, calls: int, in_memory: int, text: int, language: str | None) -> dict[str, Any]:
+    """The figures for so many series, whose answers have `text` characters."""
+    kinds = [Kind(number, text, language) for number in range(SPEEDS)]
     table: dict[bytes, bytes] = {}
     names = [series_id("bench", "detect", f"endpoint-{number}") for number in range(count)]
     for number, name in enumerate(names):
@@ -105,6 +114,8 @@ def measure(count: int, calls: int, in_memory: int) -> dict[str, Any]:
         "changelog_zstd_bytes_per_call": round(worker.zstd_bytes / calls),
         "table_mb": round(sum(len(key) + len(value) for key, value in table.items()) / 1e6, 1),
         "peak_rss_mb": round(_peak_rss() / 1e6, 1),
+        "judged_share": round(worker.judged / calls, 3),
+        "placed_share": round(worker.placed / calls, 3),
         "alerts": worker.alerts,
     }
 
@@ -112,7 +123,7 @@ def measure(count: int, calls: int, in_memory: int) -> dict[str, Any]:
 class Kind:
     """A grown-up series of one speed, and the calls of those like it."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, text: int, language: str | None) -> None:
         # Evenly from slow to fast, so that every number of series has the same mixture.
         speed = exp(log(SLOWEST) + (number + 0.5) / SPEEDS * log(FASTEST / SLOWEST))
         plan = draw_plan(SEED, number, speed, speed)
@@ -121,6 +132,7 @@ class Kind:
         self.rate_per_ms = plan.rate_per_min / MINUTE_MS
         self.traffic = Traffic(plan, [], [], grown_ms, first_ms=grown_ms - length)
         self.offset = 0
+        self.wording = Wording(f"{SEED}/{number}", text, language) if text else None
         rules = Rules()
         state: SeriesState | None = None
         for call in self.traffic:
@@ -128,7 +140,7 @@ class Kind:
                 state = SeriesState.fresh(call.series_id, call.project, call.service, call.endpoint)
             self.offset = call.src.offset
             state.positions.advance(call.src)
-            step(state, call, rules, AT, call.start_ns // 1_000_000)
+            step(state, self.with_text(call), rules, AT, call.start_ns // 1_000_000)
         assert state is not None, "no series is that slow"
         state.hot.book.tracks.clear()
         self.cold = state.pack_cold()
@@ -146,7 +158,15 @@ class Kind:
     def call(self, name: str, at_ms: int) -> Call:
         """The next call of a series like this."""
         self.offset += 1
-        return self.traffic.call_at(name, at_ms, self.offset)
+        return self.with_text(self.traffic.call_at(name, at_ms, self.offset))
+
+    def with_text(self, call: Call) -> Call:
+        """The call with a prompt and, unless it failed, an answer."""
+        if self.wording is None:
+            return call
+        prompt, answer = self.wording.turn()
+        failed = call.status == "error"
+        return replace(call, input_messages=prompt, output_messages=() if failed else answer)
 
 
 class Worker:
@@ -161,7 +181,7 @@ class Worker:
     def forget_figures(self) -> None:
         """Begin to measure."""
         self.step_s = self.load_s = self.write_s = 0.0
-        self.loads = self.alerts = 0
+        self.loads = self.alerts = self.judged = self.placed = 0
         self.hot_writes = self.cold_writes = 0
         self.hot_bytes = self.cold_bytes = self.zstd_bytes = 0
 
@@ -176,6 +196,9 @@ class Worker:
             if state.positions.advance(call.src):
                 clock_ms = call.start_ns // 1_000_000
                 self.alerts += len(step(state, call, self.rules, AT, clock_ms))
+                if state.verdict is not None:
+                    self.judged += 1
+                    self.placed += state.verdict.place is not None
         stepped = time.process_time()
         self.step_s += stepped - begin - (self.load_s - loaded)
         written: list[bytes] = []

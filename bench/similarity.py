@@ -3,7 +3,7 @@
 `--pairs` names CSV files of sentence, sentence, score (0 to 5), such as the development split of STS-B. For
 each: Spearman's correlation with the score; how well "the same in other words" (4 or more) and "something
 else" (1 or less) are told apart, for single sentences and for answers of several sentences joined; and what
-becomes of answers that the structural comparison would report.
+becomes of answers that tier 1 alone would report.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 from rapidfuzz.distance import Indel
 
 from lumina_streams.core.quality import ngrams
-from lumina_streams.core.quality.answer import Answer
-from lumina_streams.core.quality.similarity import Vocabulary, similarity
+from lumina_streams.core.quality import terms as vocabulary
+from lumina_streams.core.quality.fit import FALL
 from machine import facts
 
 SAME, DIFFERENT = 4.0, 1.0
@@ -40,9 +40,8 @@ ANSWERS = 200  # of each kind, for answers of several sentences
 FEW = 20  # of a kind: fewer say nothing
 WRITTEN = (4, 16, 30)  # sentences of a reference answer that is then written in other ways
 LEARNED = (0, 4, 50)  # answers to other prompts that teach what is rare
-COVERED = (0.5, 0.6, 0.7)  # containment that may take a report of the structural comparison back
+COVERED = (0.5, 0.6, 0.7)  # containment that may take a report of tier 1 back
 NEIGHBOURS = 8  # other answers that say what a text has in common with any
-UNLIKE = 0.7  # S over the usual S: below, the structural comparison reports an answer
 SEED = 1
 CHARS = (100, 500, 2000)
 TEXTS, TURNS = 100, 7
@@ -158,9 +157,7 @@ def written(pairs: Sequence[Pair], sentences: int) -> dict[str, Any]:
     figures: dict[str, Any] = {"chars": round(fmean(map(len, references)))}
     for kind, texts in kinds.items():
         both = list(zip(texts, references, strict=False))
-        found: dict[str, Any] = {
-            "structural": spread([similarity(*coded(reference, text)) for text, reference in both])
-        }
+        found: dict[str, Any] = {"recall": spread([recalled(text, reference) for text, reference in both])}
         for learned in LEARNED:
             rarity = ngrams.Rarity.of(others[:learned])
             weighed = [tuple(rarity.weigh(ngrams.count_grams(text)) for text in pair) for pair in both]
@@ -223,15 +220,15 @@ def apart(same: list[float], different: list[float]) -> dict[str, float]:
 
 
 def reported(pairs: Sequence[Pair], values: dict[str, list[float]]) -> dict[str, Any]:
-    """What the structural comparison reports in a series whose answers used to be the same word by word.
+    """What tier 1 reports in a series whose answers used to be the same word by word.
 
     Of those reported, by method: the share of the same that it takes back at the threshold at which it takes
     back 2 % of the different. Then the same for a series whose answers were always reworded.
     """
     figures: dict[str, Any] = {}
-    same, different = split(pairs, values["structural"])
+    same, different = split(pairs, values["recall"])
     for series, usual in ("always_equal", 1.0), ("always_reworded", median(same)):
-        shown = [place for place, value in enumerate(values["structural"]) if value < UNLIKE * usual]
+        shown = [place for place, value in enumerate(values["recall"]) if value < FALL * usual]
         answers = [pairs[place] for place in shown]
         back = {}
         for name in BACK:
@@ -240,8 +237,8 @@ def reported(pairs: Sequence[Pair], values: dict[str, list[float]]) -> dict[str,
                 found = apart(*kinds)
                 back[name] = {key: found[key] for key in ("auroc", "holds_different_at", "same_above")}
         figures[series] = {
-            "same": round(sum(value < UNLIKE * usual for value in same) / len(same), 3),
-            "different": round(sum(value < UNLIKE * usual for value in different) / len(different), 3),
+            "same": round(sum(value < FALL * usual for value in same) / len(same), 3),
+            "different": round(sum(value < FALL * usual for value in different) / len(different), 3),
             "back": back,
         }
     return figures
@@ -273,26 +270,28 @@ def ranks(values: Sequence[float]) -> list[float]:
     return found
 
 
-def coded(one: str, other: str) -> tuple[Answer, Answer]:
-    """Two answers as the structural comparison wants them."""
-    vocabulary = Vocabulary()
-    reference, answer = Answer(one), Answer(other)
-    vocabulary.learn(reference)
-    vocabulary.read(answer)
-    return answer, reference
+def words_of(text: str) -> list[str]:
+    """Words in order; of scripts without spaces the characters."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return _UNSPACED.sub(lambda run: " ".join(["", *run[0], ""]), text).split()
 
 
 def word_edit(pairs: Sequence[Pair]) -> list[float]:
-    """Edit distance (insert, delete) by words."""
-    return [
-        Indel.normalized_similarity(answer.code, reference.code)
-        for answer, reference in (coded(pair.one, pair.other) for pair in pairs)
-    ]
+    """Insertions and deletions of words, normalised."""
+    return [Indel.normalized_similarity(words_of(pair.one), words_of(pair.other)) for pair in pairs]
 
 
-def structural(pairs: Sequence[Pair]) -> list[float]:
-    """S of `core/quality/similarity.py`."""
-    return [similarity(*coded(pair.one, pair.other)) for pair in pairs]
+def recalled(text: str, reference: str) -> float:
+    """What tier 1 measures: weight of the reference's terms that a text holds."""
+    plain = vocabulary.plain(text)
+    weights = {term: vocabulary.weight(term) for term in vocabulary.terms(vocabulary.plain(reference))}
+    total = sum(weights.values())
+    return sum(weight for term, weight in weights.items() if term in plain) / total if total else 1.0
+
+
+def recall(pairs: Sequence[Pair]) -> list[float]:
+    """The better of both directions of `recalled`."""
+    return [max(recalled(pair.one, pair.other), recalled(pair.other, pair.one)) for pair in pairs]
 
 
 def terms_of(text: str) -> dict[str, int]:
@@ -398,7 +397,7 @@ def sized(text: str, low: int, high: int, dimensions: int) -> list[str | int]:
 
 METHODS: dict[str, Method] = {
     "word_edit": word_edit,
-    "structural": structural,
+    "recall": recall,
     "terms_max": partial(terms, max),
     "terms_mean": partial(terms, mean),
     "ngrams_unlearned": partial(grams, learned=0),
@@ -436,7 +435,7 @@ def costs(chars: int) -> dict[str, float]:
     packed = len(rarity.pack())
     weighed = [rarity.weigh(count) for count in counts]
     pairs = list(pairwise(weighed))
-    both = [coded(one, other) for one, other in pairwise(texts)]
+    both = [(words_of(one), words_of(other)) for one, other in pairwise(texts)]
     listed = [terms_of(text) for text in texts]
 
     def learned() -> list[ngrams.Counts]:
@@ -445,8 +444,8 @@ def costs(chars: int) -> dict[str, float]:
         return counts
 
     return {
-        "word_edit_pair": taken(lambda: [Indel.normalized_similarity(a.code, b.code) for a, b in both]),
-        "structural_pair": taken(lambda: [similarity(a, b) for a, b in both]),
+        "word_edit_pair": taken(lambda: [Indel.normalized_similarity(a, b) for a, b in both]),
+        "recall_pair": taken(lambda: [recalled(one, other) for one, other in pairwise(texts)]),
         "terms_text": taken(lambda: [terms_of(text) for text in texts]),
         "terms_pair": taken(lambda: [covered(a, b) for a, b in pairwise(listed)]),
         "ngrams_text": taken(lambda: [rarity.weigh(ngrams.count_grams(text)) for text in texts]),

@@ -28,6 +28,7 @@ QualityReason = Literal[
     "tool_error",
     "no_documents",
     "contradiction",
+    "unfounded",
     "short",
     "unlike",
 ]

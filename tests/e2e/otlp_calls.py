@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 QUESTION = "What is the refund policy for order {}?"
@@ -32,6 +32,9 @@ class Call:
     output_tokens: int = 120
     question: str = QUESTION.format(1)
     answer: str = ANSWER
+    prompt_version: str = ""
+    finish: str = ""
+    latency_ms: float = 800
     end_ns: int = 0
     trace_id: bytes = b""
     span_id: bytes = b""
@@ -79,7 +82,7 @@ def request(calls: Sequence[Call]) -> ExportTraceServiceRequest:
         span.trace_id, span.span_id = call.trace_id, call.span_id
         span.name = f"chat {call.model}"
         span.kind = Span.SPAN_KIND_CLIENT
-        span.start_time_unix_nano = call.end_ns - 800_000_000
+        span.start_time_unix_nano = call.end_ns - int(call.latency_ms * 1_000_000)
         span.end_time_unix_nano = call.end_ns
         attributes: dict[str, str | int] = {
             "lumina.endpoint": call.endpoint,
@@ -93,7 +96,14 @@ def request(calls: Sequence[Call]) -> ExportTraceServiceRequest:
             "gen_ai.input.messages": _messages("user", call.question),
             "gen_ai.output.messages": _messages("assistant", call.answer),
         }
+        if call.prompt_version:
+            attributes["gen_ai.prompt.version"] = call.prompt_version
         span.attributes.extend(_value(key, value) for key, value in attributes.items())
+        if call.finish:
+            reasons = ArrayValue(values=[AnyValue(string_value=call.finish)])
+            span.attributes.append(
+                KeyValue(key="gen_ai.response.finish_reasons", value=AnyValue(array_value=reasons))
+            )
     return body
 
 

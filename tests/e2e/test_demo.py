@@ -66,7 +66,7 @@ async def test_the_first_minute(running: Stack) -> None:
         await real_call(running)
         output = await told(playing)
         assert playing.returncode == 0, output
-    assert "history: 2,440 calls of 7 endpoints" in output
+    assert "history: 2,760 calls of 8 endpoints" in output
     assert "injected  shop-assistant /chat" in output
     assert "Lumina    cost_and_quality on shop-assistant /chat" in output
     assert "after the first bad call was sent" in output
@@ -77,7 +77,7 @@ async def test_the_first_minute(running: Stack) -> None:
     }
     costs = await running.get("/api/v1/costs", project="demo", group_by="endpoint")
     assert {item["endpoint"] for item in costs["items"] if item["calls"] >= 300} == {
-        *("/chat", "/recommend", "ticket-reply", "classify-ticket", "/ask", "summarise-clause"),
+        *("/chat", "/recommend", "/teaser", "ticket-reply", "classify-ticket", "/ask", "summarise-clause"),
         "index-clauses",
     }
     assert costs["totals"]["coverage"] > 0.98

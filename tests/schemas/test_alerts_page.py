@@ -14,11 +14,14 @@ from msgspec.structs import fields
 from lumina_schemas import alert as contract
 from lumina_schemas.alert import Alert, AlertKind, Cause, CostPart, Signal
 from lumina_schemas.rule import Rule
+from lumina_schemas.score import QualityReason
 from lumina_schemas.settings import Settings, variable
 from lumina_streams.core.alert.kind import LEADING, kind_of
 from lumina_streams.core.alert.links import links_of
-from lumina_streams.core.alert.summary import SUMMARY_CHARS, summarise
+from lumina_streams.core.alert.summary import SIGN_WORDS, SUMMARY_CHARS, quality_detail, summarise
+from lumina_streams.core.baseline.excursion import Excursion
 from lumina_streams.core.baseline.moment import ms_of
+from lumina_streams.core.quality.lane import LEAST_BAD, LEAST_RISEN
 from lumina_streams.core.series.rules import Rules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text(encoding="utf-8")
@@ -149,3 +152,18 @@ def test_the_defaults_are_those_of_the_settings() -> None:
 
 def test_the_length_of_a_summary_is_told() -> None:
     assert f"at most {SUMMARY_CHARS} characters" in PAGE
+
+
+def test_each_reason_of_bad_answers_is_told_in_the_words_of_the_alert() -> None:
+    told = {
+        row[0].strip("`"): row[1].removeprefix("... ") for row in rows(section("quality_drop"), "reason |")
+    }
+    assert set(told) == set(SIGN_WORDS) == {reason for reason in get_args(QualityReason) if reason}
+    for reason, words in told.items():
+        said = quality_detail(Excursion(0, n=20, bad=17, signs={reason: 17}))
+        assert said == f"85% {words}"
+
+
+def test_the_least_drop_is_told() -> None:
+    assert (LEAST_BAD, LEAST_RISEN) == (3, 0.1)
+    assert "three at least, and a tenth more" in section("quality_drop")

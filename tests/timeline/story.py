@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from conversations import Talk
 from lumina_schemas.alert import Alert
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Marker
-from streams.core.bench import START_NS, Bench, Traffic
+from streams.core.bench import START_NS, Bench, Traffic, message
 
 BEGIN = datetime.fromtimestamp(START_NS / 1e9, UTC)
 CLOCK_MS = 1_900_000_000_000  # of the log when the story begins: not event time, as for imported traffic
@@ -36,6 +37,7 @@ class Calls:
     failed: bool = False
     every_s: float = 6.0
     model: str = "gpt-4o-mini"
+    says: Talk | None = None  # what is asked and answered, where that matters
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,22 @@ class Story:
         missing = next(waiting, None)
         assert missing is None, self._report(f"not published: {missing}")
 
+    def live(self, *lines: At, until: float) -> list[Published]:
+        """Live through the lines, to the call of a minute; what was published is for the caller to judge."""
+        for line in lines:
+            self._live_until(line.minute * MINUTE_S, None)
+            self._do(line.what)
+        self._live_until(until * MINUTE_S, None, last=True)
+        return self.published
+
     @property
     def usual_usd(self) -> float:
         """What a call costs by the baseline that decides now."""
         return self.bench.state.hot.cost.test.p50
 
-    def _live_until(self, until_s: float, waiting: Iterator[Want], last: bool = False) -> None:
-        """Let calls and ticks come until a second; `last`: the call of that second comes too."""
+    def _live_until(self, until_s: float, waiting: Iterator[Want] | None, last: bool = False) -> None:
+        """Let calls and ticks come until a second; `last`: the call of that second comes too. `waiting` None:
+        nothing is compared."""
         while True:
             tick_s = (self.now_s // MINUTE_S + 1) * MINUTE_S
             call_s = self.next_s if isinstance(self.calls, Calls) else float("inf")
@@ -179,7 +190,8 @@ class Story:
             if at_s == call_s:
                 self.next_s = at_s + (self.calls.every_s if isinstance(self.calls, Calls) else 0)
                 self._note(self.bench.feed([self._call(at_s)]))
-            self._compare(waiting)
+            if waiting is not None:
+                self._compare(waiting)
         self.now_s = max(self.now_s, until_s)
         self.bench.clock_ms = CLOCK_MS + int(self.now_s * 1000)
 
@@ -190,6 +202,14 @@ class Story:
         fields: dict[str, Any] = {"duration_ms": duration_ms, "request_model": calls.model}
         if calls.failed:
             fields |= {"status": "error", "cost_usd": None, "input_tokens": None, "output_tokens": None}
+        if calls.says is not None:
+            said = calls.says(self.traffic.rng)
+            fields |= {
+                "input_messages": (message("user", said.question),),
+                "output_messages": (message("assistant", said.answer),),
+                "prompt_version": said.version,
+                "finish_reasons": (said.finish,),
+            }
         # A call's time is its end.
         fields["start_ns"] = START_NS + (int(at_s * 1000) - int(duration_ms)) * 1_000_000
         return self.traffic.call(calls.times, SAID if calls.refused else None, **fields)

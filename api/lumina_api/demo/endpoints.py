@@ -1,7 +1,8 @@
-"""The demo's applications: four services, seven endpoints, what people ask them and what they answer.
+"""The demo's applications: four services, eight endpoints, what people ask them and what they answer.
 
-A question is a template with slots; its answer is the same text each time but for the slots and one closing
-sentence, as a stable prompt on a stable model answers.
+Most questions are templates with slots, a few are asked in the same words each time; an answer says the same
+each time, in one of two wordings, as a stable prompt on a stable model answers. One endpoint answers in JSON,
+and of one no two answers are alike.
 """
 
 from dataclasses import dataclass
@@ -13,10 +14,11 @@ Door = Literal["http", "agent", "prompt", "job"]
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question and its answer. `{slots}` of both are filled alike."""
+    """A question, its answer, and the same answer in other words. `{slots}` of all are filled alike."""
 
     question: str
     answer: str
+    reworded: str = ""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,36 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "product": ("Aurora Lamp", "Nordic Desk", "Halo Speaker", "Trail Backpack", "Brew Kettle", "Luna Chair"),
     "city": ("Hamburg", "Lyon", "Porto", "Gdansk", "Ghent", "Malmo"),
     "party": ("Alder Logistics", "Brightwater", "Cormorant Media", "Delta Foods", "Eastgate Labs"),
+    "opening": (
+        "Some mornings begin before the alarm does.",
+        "There is a corner in every home that waits for its story.",
+        "We asked a hundred people what they would never lend to a friend.",
+        "It started with a sketch on the back of a train ticket.",
+        "Quiet things last longest.",
+        "Your grandmother would have kept this one.",
+        "Rain on the window, nowhere to be.",
+        "Good tools ask no questions.",
+    ),
+    "image": (
+        "Oiled oak, brushed brass, and a seam that you have to look for.",
+        "Made by eleven people who still argue about its smallest screw.",
+        "It weighs less than the book on your bedside table.",
+        "Put it next to something old and watch both get better.",
+        "Every curve was drawn by hand, then drawn again, then left alone.",
+        "The colour changes with the light, from slate at noon to ink at night.",
+        "You will hear it click exactly once: when you open the box.",
+        "Nothing to charge, nothing to update, nothing to learn.",
+    ),
+    "ending": (
+        "Come and sit with it for a minute.",
+        "Take it home on Friday and forget the weekend.",
+        "We only make as many as we can sign.",
+        "Somebody will ask you where you found it.",
+        "The rest is up to your evenings.",
+        "Try it for a month; most people never write back.",
+        "You bring the coffee.",
+        "It is waiting at the end of your street.",
+    ),
 }
 NUMBERS: dict[str, tuple[int, int]] = {
     "order": (10_000, 99_999),
@@ -66,7 +98,7 @@ CHAT = Endpoint(
     input_tokens=950,
     output_tokens=140,
     latency_ms=900,
-    share=0.26,
+    share=0.24,
     system="You are the assistant of an online shop. Answer in a friendly tone, in at most six sentences. "
     "Use the order data you are given and never invent a delivery date.",
     closings=("Is there anything else I can do for you?", "Let me know if you need anything else."),
@@ -83,6 +115,10 @@ CHAT = Endpoint(
             "and in a resalable condition. Open the order in your account, choose Return items and print "
             "the label. The refund goes to your original payment method within 5 working days after the "
             "parcel has arrived.",
+            "Of course. As long as it is complete and in a resalable condition, an item can come back within "
+            "30 days of delivery. Choose Return items on the order's page in your account and print the "
+            "label; within 5 working days after the parcel has arrived the refund is on your original "
+            "payment method.",
         ),
         Exchange(
             "The {product} arrived damaged, what should I do now?",
@@ -96,6 +132,10 @@ CHAT = Endpoint(
             "and workmanship, but not wear or damage by accident. Keep the invoice; you find it in your "
             "account next to the order. In case of a fault we repair it first and replace it if a repair "
             "fails.",
+            "The warranty lasts two years and begins on the day of delivery. Faults in material and "
+            "workmanship are covered, wear and damage by accident are not. If there is a fault we repair it "
+            "first, and replace it if a repair fails; the invoice that you need is in your account next to "
+            "the order.",
         ),
         Exchange(
             "Please change the delivery address of order {order} to {city}.",
@@ -116,7 +156,7 @@ RECOMMEND = Endpoint(
     input_tokens=620,
     output_tokens=90,
     latency_ms=650,
-    share=0.10,
+    share=0.08,
     retrieval="products",
     system="Recommend two products that go with the one in the basket. One sentence each.",
     exchanges=(
@@ -131,6 +171,20 @@ RECOMMEND = Endpoint(
             "popular with people who buy this for somebody else.",
         ),
     ),
+)
+TEASER = Endpoint(
+    service="shop-assistant",
+    name="/teaser",
+    door="http",
+    route="/teaser",
+    provider="openai",
+    model="gpt-4o-mini",
+    input_tokens=240,
+    output_tokens=60,
+    latency_ms=800,
+    share=0.04,
+    system="Write a teaser of three sentences for the shop's newsletter. Never repeat an earlier one.",
+    exchanges=(Exchange("Write a teaser for the {product}.", "{opening} {image} {ending}"),),
 )
 TICKET_REPLY = Endpoint(
     service="support-desk",
@@ -189,19 +243,20 @@ CLASSIFY = Endpoint(
     output_tokens=36,
     latency_ms=380,
     share=0.10,
-    system='Classify the ticket. Answer with JSON only: {"category": ..., "priority": ..., "language": ...}.',
+    system='Classify the ticket. Answer with JSON only: {"category": ..., "priority": ..., "language": ..., '
+    '"invoice": ...}.',
     exchanges=(
         Exchange(
             "I was charged {price} euros twice, please check invoice {order}.",
-            '{{"category": "billing", "priority": "high", "language": "en"}}',
+            '{{"category": "billing", "priority": "high", "language": "en", "invoice": {order}}}',
         ),
         Exchange(
             "The app shows an empty page since the update on my phone.",
-            '{{"category": "bug", "priority": "normal", "language": "en"}}',
+            '{{"category": "bug", "priority": "normal", "language": "en", "invoice": null}}',
         ),
         Exchange(
             "How do I add a colleague from {city} to our account?",
-            '{{"category": "how-to", "priority": "low", "language": "en"}}',
+            '{{"category": "how-to", "priority": "low", "language": "en", "invoice": null}}',
         ),
     ),
 )
@@ -227,6 +282,9 @@ ASK = Endpoint(
             "then watch the column Last used of the old key until it stays unchanged for a day. Only then "
             "revoke the old key. Keys can be revoked at any time and the change takes effect within a "
             "minute.",
+            "First create a second key under Access keys and deploy it to every client. Watch the column "
+            "Last used of the old key; when it has not changed for a day, revoke that one. Revoking is "
+            "possible at any time and takes effect within a minute.",
         ),
         Exchange(
             "What is the limit of requests a minute on the {price} euro plan?",
@@ -234,6 +292,9 @@ ASK = Endpoint(
             "with a burst of 100. When it is exceeded the answer is status 429 with a Retry-After header; "
             "clients should wait that long and try again with jitter. The current use is shown on the "
             "dashboard.",
+            "On this plan you can send 600 requests a minute, with a burst of 100. Beyond that the answer is "
+            "status 429 with a Retry-After header; wait that long and try again with jitter. The dashboard "
+            "shows the current use.",
         ),
         Exchange(
             "How can I restore a backup that is {days} days old?",
@@ -241,6 +302,9 @@ ASK = Endpoint(
             "instance; the running instance is never overwritten. When the restore has finished, compare a "
             "few records and then switch the connection string. A restore of 100 gigabytes takes about 20 "
             "minutes.",
+            "Open Backups, pick the day and choose Restore to a new instance; the running one is never "
+            "overwritten. Backups are kept for 35 days, and a restore of 100 gigabytes takes about 20 "
+            "minutes. Compare a few records before you switch the connection string.",
         ),
         Exchange(
             "Which ports must be open between {city} and the cluster?",
@@ -270,6 +334,10 @@ SUMMARISE = Endpoint(
             "the end of a quarter. If one side breaks a duty and does not put it right within 30 days after "
             "a warning, the other may end it at once. Fees that are already due stay due, and data must be "
             "returned or deleted within 30 days.",
+            "**Termination.** With a notice of three months to the end of a quarter either side may end the "
+            "agreement, in writing. A breach that is not put right within 30 days after a warning lets the "
+            "other side end it at once. What is due stays due, and data goes back or is deleted within 30 "
+            "days.",
         ),
         Exchange(
             "Summarise section {section} of the agreement with {party}: liability.",
@@ -302,7 +370,16 @@ INDEX = Endpoint(
     exchanges=(Exchange("Section {section} of the agreement with {party}", ""),),
 )
 
-ENDPOINTS: tuple[Endpoint, ...] = (CHAT, RECOMMEND, TICKET_REPLY, CLASSIFY, ASK, SUMMARISE, INDEX)
+ENDPOINTS: tuple[Endpoint, ...] = (
+    CHAT,
+    RECOMMEND,
+    TEASER,
+    TICKET_REPLY,
+    CLASSIFY,
+    ASK,
+    SUMMARISE,
+    INDEX,
+)
 
 REFUSALS: tuple[str, ...] = (
     "I'm sorry, but I can't help with that request.",

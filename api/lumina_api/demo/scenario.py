@@ -177,7 +177,8 @@ def _call(rng: random.Random, endpoint: Endpoint, at_s: float) -> PlannedCall:
     }
     exchange = rng.choice(endpoint.exchanges)
     closing = rng.choice(endpoint.closings)
-    answer = exchange.answer.format(**slots)
+    wording = rng.choice((exchange.answer, exchange.reworded)) if exchange.reworded else exchange.answer
+    answer = wording.format(**slots)
     call = PlannedCall(
         at_s=at_s,
         endpoint=endpoint,

@@ -1,5 +1,6 @@
 """The plan: what the demo would send, without sending it."""
 
+import json
 from collections import Counter
 from itertools import pairwise, takewhile
 
@@ -142,11 +143,29 @@ def test_texts_are_filled_and_prompts_repeat() -> None:
     for call in calls:
         assert "{" not in call.question
         assert call.endpoint.name == "classify-ticket" or "{" not in call.answer
-    # A question with the same words but other numbers and names has the same answer but for those.
+    # A question with the same words but other numbers and names has the same answer, in two wordings.
     returns = [call for call in calls if "still return the" in call.question]
     assert len(returns) > 20
     assert len({call.question for call in returns}) > 20
-    assert len({call.answer.split(". ")[1] for call in returns}) == 1
+    assert len({call.answer.split(". ")[1] for call in returns}) == 2
+    assert all("within 30 days of delivery" in call.answer for call in returns)
+
+
+def test_every_way_to_look_an_answer_up_has_its_traffic() -> None:
+    """By the exact prompt, by the template, as JSON, and not at all: no two texts are alike."""
+    calls = history(7)
+
+    def of(words: str) -> list[PlannedCall]:
+        return [call for call in calls if words in call.question]
+
+    assert len(of("rotate the access keys")) > 50
+    assert len({call.question for call in of("rotate the access keys")}) == 1
+    assert len({call.question for call in of("limit of requests a minute")}) > 50
+    tickets = [json.loads(call.answer) for call in calls if call.endpoint.name == "classify-ticket"]
+    assert len({ticket["invoice"] for ticket in tickets}) > 50
+    assert len({ticket["category"] for ticket in tickets}) == 3
+    teasers = [call.answer for call in calls if call.endpoint.name == "/teaser"]
+    assert len(set(teasers)) > 0.6 * len(teasers) > 150
 
 
 def test_shares_are_shares() -> None:

@@ -29,7 +29,11 @@ def test_all_tests_of_all_series_together_keep_within_the_budget(series: int) ->
     calls = 2.0 * WEEK_MIN
     assert series * TESTS * calls * exp(-alone) == pytest.approx(5)
     near = 2 * rules.correlation_s / (WEEK_MIN * 60)
-    assert series * near * (calls * exp(-joint)) ** 2 == pytest.approx(rules.false_critical_per_week)
+    critical = series * near * (calls * exp(-joint)) ** 2
+    if joint > LEAST_JOINT_H:
+        assert critical == pytest.approx(rules.false_critical_per_week)
+    else:  # where one half is real, the other half is no matter of the budget
+        assert critical <= rules.false_critical_per_week
     assert joint < alone
 
 

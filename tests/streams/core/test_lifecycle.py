@@ -136,7 +136,7 @@ def test_an_incident_does_not_teach_the_baseline(make_traffic: Any, bench: Any, 
     bench.feed(traffic.calls(200))
     assert bench.alerts[-1].state == "resolved"
     assert bench.state.hot.cost.test.p50 == pytest.approx(before, rel=0.08)
-    assert bench.state.cold.tally.hard == 0
+    assert sum(bench.state.cold.answers.hits) == 0
 
 
 def test_quality_that_stays_bad_is_adopted_with_new_references(make_traffic: Any, make_bench: Any) -> None:

@@ -16,11 +16,12 @@ from lumina_streams.core.alert.kind import KINDS, severity_of
 from lumina_streams.core.baseline.habit import Habit
 from lumina_streams.core.baseline.lane import CALM_MS, Lane, LaneName
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.baseline.windows import WINDOW_MS
+from lumina_streams.core.baseline.windows import MINUTE_MS, WINDOW_MS
 from lumina_streams.core.series.rules import Rules
 
 NAMESPACE = UUID("5f0d2f6e-6c1b-5c0e-9d0e-1a6b7c3f2e10")
 UPDATE_MS = 60_000  # an open alert is written again at most so often ...
+NEAR_CALLS = 20  # on a slow series the first bad answer may come so long after the first dear one
 UPDATE_RATIO = 1.25  # ... and only when its level changed so much
 TRACKS = 4  # alerts of a series that are remembered
 EXPECTED_BEFORE_MS = 5 * 60_000  # a level may move so long before the mark that announces it ...
@@ -155,7 +156,23 @@ class Review:
             return False
         if self._is_expected(self.lanes["cost"]) or self._is_expected(self.lanes["quality"]):
             return False
-        return not any(track.open and {"cost", "quality"} <= set(track.lanes) for track in self.book.tracks)
+        if any(track.open and {"cost", "quality"} <= set(track.lanes) for track in self.book.tracks):
+            return False
+        return self._began_together()
+
+    def _began_together(self) -> bool:
+        """Whether cost and quality began to deviate within `correlation_s`, or a few calls, of each other.
+
+        While one of them stays up for hours, chance alone brings the other to half of what alerts.
+        """
+        cost, quality = self.lanes["cost"], self.lanes["quality"]
+        if all(lane.open or lane.strength(lane.alone_h, self.rules) >= 1 for lane in (cost, quality)):
+            return True  # each stands on its own
+        apart_ms = abs(cost.since_ms - quality.since_ms)
+        if apart_ms <= self.rules.correlation_s * 1000:
+            return True
+        rate_per_ms = self.context().rate_per_min / MINUTE_MS
+        return apart_ms * rate_per_ms <= NEAR_CALLS
 
     # transitions
 

@@ -11,7 +11,6 @@ from lumina_schemas.alert import AlertKind, Cause, Signal
 from lumina_streams.core.alert.plain import plain
 from lumina_streams.core.baseline.excursion import Excursion
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.quality.score import UNLIKE
 
 SUMMARY_CHARS = 700
 PLACE_CHARS = 100
@@ -24,9 +23,16 @@ SIGN_WORDS = {
     "refusal": "refuse",
     "content_filter": "are blocked by a content filter",
     "invalid_json": "are no valid JSON",
+    "shape": "are JSON of another shape",
     "loop": "repeat themselves",
     "length": "are cut off",
-    UNLIKE: "are unlike earlier answers to the same prompt",
+    "language": "are in another language",
+    "tool_error": "come with a tool that failed",
+    "no_documents": "come with a retrieval that found nothing",
+    "contradiction": "contradict what earlier answers agree on",
+    "unfounded": "state numbers that neither their prompt nor earlier answers hold",
+    "short": "are far shorter, and lack what earlier ones say",
+    "unlike": "are unlike earlier answers to the same prompt",
 }
 
 SWITCH_WORDS = {
@@ -82,7 +88,7 @@ def length(seconds: float) -> str:
 def quality_detail(excursion: Excursion) -> str:
     """What most of the bad answers do, such as `85% of answers refuse`."""
     if not excursion.signs:
-        return "answers drift from earlier answers to the same prompt"
+        return ""
     sign = max(excursion.signs, key=lambda name: excursion.signs[name])
     return f"{percent(excursion.signs[sign] / excursion.n)} of answers {SIGN_WORDS.get(sign, 'are bad')}"
 

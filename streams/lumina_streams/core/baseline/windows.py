@@ -28,8 +28,6 @@ Measure = Literal[
     "errors",
     "unpriced",
     "quality",
-    "odds_exact",
-    "odds_template",
 ]
 
 _HOUR = ("1h", 5 * MINUTE_MS, 12)
@@ -50,8 +48,6 @@ RINGS: dict[Measure, tuple[tuple[str, int, int], ...]] = {
     "errors": (_HOUR, _COARSE_DAY, _WEEK),
     "unpriced": (_COARSE_DAY, _WEEK),
     "quality": (_COARSE_DAY, _WEEK),
-    "odds_exact": (_COARSE_DAY, _WEEK),  # odds S/(1-S) of the similarity to answers of the same prompt
-    "odds_template": (_COARSE_DAY, _WEEK),  # ... of the same template with other values
 }
 """Measure -> its rings as (name, width of a window in ms, number of windows)."""
 

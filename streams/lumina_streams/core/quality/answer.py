@@ -1,115 +1,83 @@
-"""An answer as detection sees it: words, format, script, JSON shape."""
+"""An answer as detection sees it: its text, plain, and its value where it is JSON."""
 
 import re
-import unicodedata
 from typing import Any
+from zlib import crc32
 
 import msgspec
 
+from lumina_streams.core.quality.language import language_of
+from lumina_streams.core.quality.terms import plain
 from lumina_streams.core.series.call import Call
 
-HEAD_CHARS = 2000  # what is looked at of a long answer: both ends
-TAIL_CHARS = 1000
-HEAD_WORDS = 256
-TAIL_WORDS = 128
-SCRIPT_CHARS = 400  # of the beginning tell the script
+HEAD_CHARS = 8000  # what is looked at of a long answer: both ends
+TAIL_CHARS = 4000
 JSON_CHARS = 64_000  # longer texts are not parsed
-JSON_PATHS = 256
-
-# Scripts that write no spaces: each character is a word (Han, kana, Thai, Lao, Khmer, Myanmar).
-_UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-_HAS_UNSPACED = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]").search
-_WORDS = re.compile(f"[{_UNSPACED}\U00020000-\U0003ffff]|[^\\s{_UNSPACED}\U00020000-\U0003ffff]+").findall
+JSON_TERMS = 128
+VALUE_CHARS = 24  # a longer JSON string is text, no value
 
 _IS_JSON_LIKE = re.compile(r"\s*(?:```\w*\s*)?[{\[]").match
-_HAS_LETTER = re.compile("[A-Za-z]").search
-
-_SCRIPTS = (
-    ("latin", re.compile("[A-Za-z\u00c0-\u024f]")),
-    ("han", re.compile("[\u3400-\u9fff\uf900-\ufaff]")),
-    ("kana", re.compile("[\u3040-\u30ff]")),
-    ("hangul", re.compile("[\u1100-\u11ff\uac00-\ud7af]")),
-    ("cyrillic", re.compile("[\u0400-\u04ff]")),
-    ("arabic", re.compile("[\u0600-\u06ff]")),
-    ("hebrew", re.compile("[\u0590-\u05ff]")),
-    ("devanagari", re.compile("[\u0900-\u097f]")),
-    ("greek", re.compile("[\u0370-\u03ff]")),
-    ("thai", re.compile("[\u0e00-\u0e7f]")),
-)
-
-_FORMAT = (b"\n", b"*", b"#", b"`", b"|", b"?", b":")
-_NO_FORMAT = bytes(set(range(256)).difference(*_FORMAT))
+_NOTHING = object()
 
 
 class Answer:
     """One answer's text, cut to both ends where it is long."""
 
-    __slots__ = ("_paths", "_script", "code", "cut", "format", "text", "words")
+    __slots__ = ("_language", "_plain", "_value", "has_ended", "length", "text", "whole")
 
-    def __init__(self, text: str) -> None:
-        self.cut = len(text) > HEAD_CHARS + TAIL_CHARS
-        if self.cut:
+    def __init__(self, text: str, *, whole: bool = True) -> None:
+        self.length = len(text)
+        """Characters of the whole text."""
+        self.whole = text
+        if len(text) > HEAD_CHARS + TAIL_CHARS:
             text = text[:HEAD_CHARS] + "\n" + text[-TAIL_CHARS:]
         self.text = text
-        self.words = split_words(text)
-        """Words in order, first 256 and last 128; characters where a script has no spaces."""
-        self.code = ""
-        """The words as a `Vocabulary` writes them, once it has."""
-        self.format = _format_of(text)
-        """How often each mark of layout occurs."""
-        self._script: str | None = None
-        self._paths: frozenset[str] | None = None
+        self.has_ended = whole
+        """False where a part of it was not kept: then it is no JSON through no fault of its own."""
+        self._plain: bytes | None = None
+        self._language: str | None = None
+        self._value: Any = _NOTHING
 
     @property
-    def script(self) -> str:
-        """The script most letters of the beginning are of; empty where there are none."""
-        if self._script is None:
-            self._script = script_of(self.text[:SCRIPT_CHARS])
-        return self._script
+    def plain(self) -> bytes:
+        """The text as terms are looked for in it."""
+        if self._plain is None:
+            self._plain = plain(self.text)
+        return self._plain
 
     @property
-    def paths(self) -> frozenset[str]:
-        """Key paths and types of a JSON object or array, such as `.items[].id:int`; empty for other text."""
-        if self._paths is None:
-            self._paths = json_paths(self.text) if not self.cut and _IS_JSON_LIKE(self.text) else frozenset()
-        return self._paths
+    def is_cut(self) -> bool:
+        """Whether its middle is not looked at: what is missing may stand there."""
+        return self.length > HEAD_CHARS + TAIL_CHARS
+
+    @property
+    def language(self) -> str:
+        """See `language_of`."""
+        if self._language is None:
+            self._language = language_of(self.text, self.plain)
+        return self._language
+
+    @property
+    def json(self) -> Any:
+        """The JSON object or array that it is; None where it is none."""
+        if self._value is _NOTHING:
+            self._value = _json(self.whole) if len(self.whole) <= JSON_CHARS else None
+        return self._value
+
+    @property
+    def is_judgeable_json(self) -> bool:
+        """Whether it can be told if it is JSON."""
+        return self.has_ended and self.length <= JSON_CHARS
 
 
-def _format_of(text: str) -> list[int]:
-    """Counts of the layout marks. All that is no mark is dropped first: little is left to count in."""
-    marks = text.encode("utf-8", "surrogatepass").translate(None, _NO_FORMAT)
-    if not marks:
-        return [0, 0, 0, 0, 0, 0, 0, text.count("- ")]
-    return [*(marks.count(mark) for mark in _FORMAT), text.count("- ")]
-
-
-def split_words(text: str) -> list[str]:
-    """First 256 and last 128 words of a text."""
-    if text.isascii():
-        words = text.split()
-    else:
-        text = unicodedata.normalize("NFC", text)
-        words = _WORDS(text) if _HAS_UNSPACED(text) else text.split()
-    if len(words) > HEAD_WORDS + TAIL_WORDS:
-        words = words[:HEAD_WORDS] + words[-TAIL_WORDS:]
-    return words
-
-
-def script_of(text: str) -> str:
-    """The script that most letters of a text are of; empty where there are none."""
-    if text.isascii():
-        return "latin" if _HAS_LETTER(text) else ""
-    counts = [(len(pattern.findall(text)), name) for name, pattern in _SCRIPTS]
-    most, name = max(counts)
-    return name if most else ""
-
-
-def json_paths(text: str) -> frozenset[str]:
-    """Key paths and types of a JSON text; empty where it is none."""
+def _json(text: str) -> Any:
+    if not _IS_JSON_LIKE(text):
+        return None
     try:
-        return frozenset(_paths(msgspec.json.decode(unfenced(text))))
+        value = msgspec.json.decode(unfenced(text))
     except (ValueError, RecursionError):
-        return frozenset()
+        return None
+    return value if isinstance(value, dict | list) else None
 
 
 def unfenced(text: str) -> str:
@@ -120,35 +88,49 @@ def unfenced(text: str) -> str:
     return text
 
 
-def is_json(text: str) -> bool | None:
-    """Whether a text is a JSON object or array; None where it is too long to look."""
-    if len(text) > JSON_CHARS:
-        return None
-    if not _IS_JSON_LIKE(text):
-        return False
-    text = unfenced(text)
-    try:
-        msgspec.json.decode(text, type=msgspec.Raw)
-    except (ValueError, RecursionError):
-        return False
-    return True
+def shape_terms(value: Any) -> list[bytes]:
+    """Terms of a JSON value's shape: `:` and a hash of key path and type, such as `.items[].id:number`."""
+    return [b":" + _hash(f"{path}:{_type(node)}") for path, node in _leaves(value)]
 
 
-def _paths(value: Any) -> set[str]:
-    found: set[str] = set()
+def value_terms(value: Any) -> list[bytes]:
+    """Terms of its short values outside of lists: `=`, a hash of the key path, and one of the value."""
+    return [term for term, _ in value_texts(value)]
+
+
+def value_texts(value: Any) -> list[tuple[bytes, str]]:
+    """The terms of `value_terms`, each with the value as text."""
+    return [
+        (b"=" + _hash(path) + _hash(str(node)), str(node))
+        for path, node in _leaves(value)
+        if "[]" not in path
+        and (isinstance(node, bool | int | float) or (isinstance(node, str) and len(node) <= VALUE_CHARS))
+    ]
+
+
+def _hash(text: str) -> bytes:
+    return crc32(text.encode("utf-8", "surrogatepass")).to_bytes(4, "big")
+
+
+def _type(node: Any) -> str:
+    if isinstance(node, bool):
+        return "bool"
+    if isinstance(node, int | float):
+        return "number"
+    return "null" if node is None else type(node).__name__
+
+
+def _leaves(value: Any) -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
     todo: list[tuple[str, Any]] = [("", value)]
-    while todo and len(found) < JSON_PATHS:
+    while todo and len(found) < JSON_TERMS:
         path, node = todo.pop()
-        if isinstance(node, dict):
-            todo += [(f"{path}.{key}", child) for key, child in node.items()]
-            if not node:
-                found.add(path + ":object")
-        elif isinstance(node, list):
-            todo += [(path + "[]", child) for child in node[:16]]
-            if not node:
-                found.add(path + ":array")
+        if isinstance(node, dict) and node:
+            todo += [(f"{path}.{key}"[:500], child) for key, child in node.items()]
+        elif isinstance(node, list) and node:
+            todo += [(path + "[]", child) for child in node[:4]]
         else:
-            found.add(f"{path}:{type(node).__name__}")
+            found.append((path, node))
     return found
 
 

@@ -1,20 +1,28 @@
-"""The quality signal: do answers refuse, break, or drift from those that the series gave before."""
+"""The quality signal: do answers refuse, break, contradict or leave what the series answered before."""
 
 from math import log
 
 from lumina_schemas.alert import Baseline, Signal
+from lumina_schemas.score import Tier
 from lumina_streams.core.alert.summary import quality_detail
 from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.moment import rfc3339
 from lumina_streams.core.baseline.sequential import Share
-from lumina_streams.core.quality.score import UNLIKE, QualityTest, Verdict
+from lumina_streams.core.quality.fit import ANY, SHARES, QualityTest
+from lumina_streams.core.quality.history import PLACES, SIGNS
+from lumina_streams.core.quality.score import SIGN_SCORES, SIMILARITY_SIGNS, Verdict
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Rules
 
+WIDTH = len(SHARES)
+LEAST_BAD = 3  # answers that a signal rests on
+LEAST_RISEN = 0.1  # of the share of bad answers: fewer are no drop
+_UNLIKE = PLACES["unlike"]
+
 
 class QualityLane(Lane, array_like=True, kw_only=True):
-    """Quality. Evidence: [level of logit S, share of hard signs, share of unlike answers]."""
+    """Quality. Evidence: for each sign, one for each alternative of its share."""
 
     test: QualityTest = QualityTest()
     reference: QualityTest = QualityTest()
@@ -41,38 +49,60 @@ class QualityLane(Lane, array_like=True, kw_only=True):
 
     def weigh(self, call: Call, verdict: Verdict, cost: float | None, at_ms: int, rules: Rules) -> None:
         """Take one judged answer."""
-        test = self.test
-        if not test.in_force:
+        if not self.test.in_force:
             return
         bad = verdict.score < rules.quality_min
         if self.open and not self.blind:
             self.settle(self.back.gain(bad), at_ms)
-        level_gain = unlike_gain = 0.0
-        if verdict.compared and verdict.likeness is not None:
-            level = test.level(verdict.likeness)
-            level_gain = level.gain(-verdict.logit)
-            if not verdict.hard:
-                unlike_gain = test.unlike.gain(verdict.sign == UNLIKE)
-        if not self.collect((level_gain, test.hard.gain(verdict.hard), unlike_gain), at_ms):
-            return
+        judged, signs = verdict.judged | 1 << ANY, _counted(verdict, rules) | bad << ANY
+        self._take(call, judged, signs, verdict.score, cost, at_ms)
         excursion = self.excursion
-        if excursion is None:
-            excursion = self.excursion = Excursion(at_ms)
-        excursion.add(call, at_ms, verdict.score, cost)
-        if bad:
+        if bad and excursion is not None:
             exhibit = Exhibit(at_ms, call.trace_id, call.span_id, cost, round(verdict.score, 4))
-            before = verdict.likeness.text if verdict.likeness else ""
-            excursion.show_bad(exhibit, verdict.sign, before, verdict.text)
+            excursion.show_bad(exhibit, verdict.sign, verdict.before, verdict.answer.text)
+
+    def weigh_aside(self, call: Call, place: int, shown: bool, at_ms: int, rules: Rules) -> None:
+        """Take a span beside the answers: a tool that may have failed, a retrieval that may be empty."""
+        if not self.test.bases or not self.test.bases[place]:
+            return
+        score = SIGN_SCORES[SIGNS[place]] if shown else 1.0
+        shown = score < rules.quality_min
+        if self.open and not self.blind and shown:
+            self.settle(self.back.gain(True), at_ms)
+        self._take(call, 1 << place, shown << place, score, None, at_ms)
+        if shown and self.excursion is not None:
+            exhibit = Exhibit(at_ms, call.trace_id, call.span_id, None, round(score, 4))
+            self.excursion.show_bad(exhibit, SIGNS[place], "", "")
+
+    def _take(
+        self, call: Call, judged: int, signs: int, score: float, cost: float | None, at_ms: int
+    ) -> None:
+        if not signs and not self.evidence:
+            return
+        test = self.test
+        gains: list[float] = []
+        for place in range(ANY + 1):
+            if judged >> place & 1:
+                gains += test.gains(place, bool(signs >> place & 1))
+            else:
+                gains += _NOTHING
+        deviates = self.collect(gains, at_ms)
+        if not deviates:
+            if not self.is_held and not any(self.evidence):
+                self.evidence, self.runs, self.since = [], [], []
+            return
+        if self.excursion is None:
+            self.excursion = Excursion(at_ms)
+        self.excursion.add(call, at_ms, score, cost)
 
     def strength(self, h: float, rules: Rules) -> float:
-        """Evidence over a threshold; 1 is just enough. Small drifts of S count once answers score as bad."""
+        """Evidence over a threshold; 1 is just enough. 0 where too few answers are bad to matter."""
         excursion = self.excursion
-        if excursion is None or h <= 0 or not excursion.bad:
+        if excursion is None or h <= 0 or excursion.bad < LEAST_BAD:
             return 0.0
-        level, hard, unlike = self.evidence
-        if excursion.level >= rules.quality_min:
-            level = 0.0
-        return max(level, hard, unlike) / h
+        if excursion.bad < (self.test.bad_share + LEAST_RISEN) * excursion.n:
+            return 0.0
+        return max(self.evidence, default=0.0) / h
 
     def signal(self, dual: bool, rules: Rules) -> Signal | None:
         """As `Lane`."""
@@ -91,11 +121,16 @@ class QualityLane(Lane, array_like=True, kw_only=True):
             since=rfc3339(self.since_ms),
             unit="score",
             detail=quality_detail(excursion),
+            tier=_tier(excursion),
         )
 
     def adopt(self) -> None:
-        """The level is the baseline now, its answers the references: only hard signs can recover."""
-        self.blind = bool(self.evidence) and self.evidence[1] < max(self.evidence)
+        """The level is the baseline now, its answers the references: only signs can recover."""
+        evidence = self.evidence
+        if evidence:
+            strongest = max(range(len(evidence)), key=evidence.__getitem__)
+            place = strongest // WIDTH
+            self.blind = place < ANY and SIGNS[place] in SIMILARITY_SIGNS
         super().adopt()
 
     def begin(self, at_ms: int) -> None:
@@ -108,3 +143,27 @@ class QualityLane(Lane, array_like=True, kw_only=True):
         seen = excursion.bad / excursion.n if excursion is not None and excursion.n else 0.3
         share = min(max(seen, 0.3, 4 * base / (1 + 3 * base)), 0.95)
         self.back = Share(base, log(share / base), log((1 - share) / (1 - base)))
+
+
+_NOTHING = (0.0,) * WIDTH
+
+
+def _counted(verdict: Verdict, rules: Rules) -> int:
+    """Bits of the signs that are bad by the rule."""
+    signs = verdict.signs
+    if not signs:
+        return 0
+    for place, sign in enumerate(SIGNS):
+        if signs >> place & 1 and SIGN_SCORES.get(sign, 0.0) >= rules.quality_min:
+            signs &= ~(1 << place)
+    return signs
+
+
+def _tier(excursion: Excursion) -> Tier | None:
+    """What saw most of the bad answers."""
+    if not excursion.signs:
+        return None
+    sign = max(excursion.signs, key=lambda name: excursion.signs[name])
+    if sign == "unlike":
+        return "semantics"
+    return "similarity" if sign in SIMILARITY_SIGNS else "signs"

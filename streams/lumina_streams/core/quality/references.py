@@ -1,4 +1,9 @@
-"""Reference answers of a series, by prompt: what its answers are compared with. Bounded.
+"""The similarity table of a series: what it answered, by prompt. What its answers are held against. Bounded.
+
+A prompt is looked up by its exact text, then as a template (the same words with other numbers and names),
+then by the nearest earlier prompt, by the terms that both are about. Nearly the same terms make one entry;
+fewer in common make a neighbour: what is expected of an answer then is learned apart, since different prompts
+are never compared as if they were the same.
 
 Only a fold changes the table, so that the version that decides is the version that is stored.
 """
@@ -8,180 +13,328 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
-from lumina_streams.core.quality.answer import Answer
-from lumina_streams.core.quality.prompt import PromptKey
-from lumina_streams.core.quality.similarity import Vocabulary, similarity
+from lumina_streams.core.quality.consensus import Consensus, Expectation
+from lumina_streams.core.quality.ngrams import Rarity, Vector, containment, count_grams
+from lumina_streams.core.quality.prompt import Prompt
 
 PROMPTS = 64
-ANSWERS = 5  # a template
-COMPARED = 3  # of them, a call
-TEXT_BYTES = 16_000  # of all answers together
-WORDS = 8192  # different ones; words of references that are gone are let go then
-RARELY = 64  # a full table takes one call in so many
+TEXTS = 2  # of an entry, shown as evidence
+TEXT_CHARS = 240
+SAME = 0.85  # share of terms in common (Jaccard) from which two prompts ask the same thing
+SIBLINGS = 0.6  # ... or, where so many came once or twice each, from here on
+SIBLINGS_SEEN, SELDOM = 3, 2
+COVERED = 0.6  # weight of an earlier answer's n-grams from which an answer covers it: bench/similarity.py
+OTHERS = 4  # answers to other prompts that the weights need ...
+COVERED_ALONE = 0.7  # ... and what is asked for without them
+NEAR = 0.3  # ... from which their answers have something in common
+LEAST_TERMS = 3  # of a prompt that is like another
+POSTINGS = 256  # that one search looks at
+FINALISTS = 8
+NEW_ANSWERS, YOUNG_ANSWERS = 16, 64  # until then each answer is learned, then every 4th, then ...
+YOUNG_ONE_IN, GROWN_ONE_IN = 4, 32
+DOOR_BYTES = 1024
+DOOR_FULL = DOOR_BYTES * 2  # bits: a quarter
 
-Nearness = Literal["exact", "template"]
-
-
-class StoredAnswer(Struct, array_like=True, frozen=True, gc=False):
-    """A reference answer and the exact prompt it answered."""
-
-    exact: bytes
-    text: str
-
-
-class StoredPrompt(Struct, array_like=True):
-    """The answers to one template."""
-
-    template: bytes
-    answers: list[StoredAnswer]
+Nearness = Literal["exact", "template", "near"]
+NEARNESSES: tuple[Nearness, ...] = ("exact", "template", "near")
 
 
 class Candidate(Struct, array_like=True, frozen=True):
-    """A good answer that the next fold may add."""
+    """A good answer that the next fold may learn."""
 
     exact: bytes
     template: bytes
-    text: str
+    sketch: list[int]
+    terms: list[bytes]
+    named: list[bytes]  # of the terms
+    values: list[int]  # hashes of its numbers and JSON values that are not the prompt's
+    length: int
+    text: str  # its beginning; empty where enough are known
+    shape_key: bytes = b""  # of JSON answers: where their shape is learned
+    shape: list[bytes] = []
 
 
-class Likeness(NamedTuple):
-    """How near an answer is to the nearest reference answer."""
+class Entry(Struct, array_like=True):
+    """What was answered to one prompt, one template, or prompts with nearly the same terms."""
 
-    score: float
+    key: bytes
+    sketch: list[int]
+    consensus: Consensus = field(default_factory=Consensus)
+    texts: list[str] = field(default_factory=list)
+
+
+class Place(NamedTuple):
+    """Where in the table an answer belongs."""
+
+    slot: int
     nearness: Nearness
-    slot: int  # of the prompt in the table
-    text: str  # the nearest reference answer
+    entry: Entry
+    expectation: Expectation
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[StoredPrompt]).decode
+_decode = msgspec.msgpack.Decoder(list[Entry]).decode
 
 
 class References:
-    """Up to 64 prompts with up to 5 answers each, 16 kB of text in all; the least lately used go first."""
+    """Up to `prompts` entries; the least lately used go first. `seen` remembers which prompts came before."""
 
-    def __init__(self) -> None:
-        self._prompts: list[StoredPrompt] = []
-        self._used: list[int] = []  # fold in which a slot's prompt was last met
+    def __init__(self, prompts: int = PROMPTS) -> None:
+        self._most = prompts
+        self._entries: list[Entry] = []
+        self._used: list[int] = []  # fold in which an entry was last met
         self._slots: dict[bytes, int] = {}
-        self._answers: dict[tuple[int, int], Answer] = {}
-        self._vocabulary = Vocabulary()
-        self._packed: bytes | None = None
-        self._size = 0
+        self._index: dict[int, list[int]] | None = None
+        self._expectations: dict[int, Expectation | None] = {}
+        self._shapes: dict[int, frozenset[bytes]] = {}
+        self._grams: list[dict[int, int]] | None = None
+        self._packed: list[msgspec.Raw | None] = []
+        self._whole: bytes | None = None
+        self._door = bytearray(DOOR_BYTES)
 
-    def compare(self, key: PromptKey, answer: Answer) -> Likeness | None:
-        """The nearest reference answer to the same prompt, else to the same template; None without any."""
-        slot = self._slots.get(key.template)
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, prompt: Prompt) -> Place | None:
+        """What an answer to a prompt is held against; None where nothing like it was asked often enough."""
+        place = self._at(prompt.exact, "exact")
+        if place is None and prompt.template != prompt.exact:
+            place = self._at(prompt.template, "template")
+        if place is not None:
+            return place
+        for overlap, slot in self._neighbours(prompt.sketch()):
+            expectation = self._expectation(slot)
+            if overlap >= NEAR and expectation is not None:
+                nearness: Nearness = "template" if overlap >= SAME else "near"
+                return Place(slot, nearness, self._entries[slot], expectation)
+        return None
+
+    def is_covered(self, place: Place, text: str) -> bool:
+        """Whether an answer says in other words what an earlier one says: tier 1.5.
+
+        By the n-grams of the earlier answer that it holds, weighted by how rare they are among answers to
+        other prompts. Takes up to a millisecond, so it is asked of few.
+        """
+        if place.nearness == "near" or not place.entry.texts:
+            return False
+        if self._grams is None:
+            self._grams = [count_grams(entry.texts[0]) if entry.texts else {} for entry in self._entries]
+        rarity = Rarity()
+        others = 0
+        for slot, counts in enumerate(self._grams):
+            if counts and slot != place.slot:
+                rarity.learn(counts)
+                others += 1
+        answer = rarity.weigh(count_grams(text))
+        least = COVERED if others >= OTHERS else COVERED_ALONE
+        return any(_covers(rarity, answer, known) >= least for known in place.entry.texts)
+
+    def shape(self, key: bytes) -> frozenset[bytes]:
+        """Shape terms that all JSON answers had; none where too few are known."""
+        slot = self._slots.get(key)
+        if slot is None:
+            return frozenset()
+        if slot not in self._shapes:
+            self._shapes[slot] = self._entries[slot].consensus.always()
+        return self._shapes[slot]
+
+    def answers(self, slot: int) -> int:
+        """How many answers an entry has learned (with forgetting)."""
+        return self._entries[slot].consensus.n
+
+    def _at(self, key: bytes, nearness: Nearness) -> Place | None:
+        slot = self._slots.get(key)
         if slot is None:
             return None
-        stored = self._prompts[slot].answers
-        near = [index for index, entry in enumerate(stored) if entry.exact == key.exact]
-        nearness: Nearness = "exact" if near else "template"
-        best, text = -1.0, ""
-        for index in (near or range(len(stored)))[:COMPARED]:
-            reference = self._answers.get((slot, index))
-            if reference is None:
-                reference = self._answers[slot, index] = Answer(stored[index].text)
-                self._vocabulary.learn(reference)
-                answer.code = ""
-            if not answer.code:
-                self._vocabulary.read(answer)
-            score = similarity(answer, reference)
-            if score > best:
-                best, text = score, reference.text
-                if score == 1.0:
-                    break
-        return Likeness(best, nearness, slot, text)
+        expectation = self._expectation(slot)
+        return None if expectation is None else Place(slot, nearness, self._entries[slot], expectation)
 
-    def wants(self, key: PromptKey, likeness: Likeness | None, lot: int) -> bool:
+    def _expectation(self, slot: int) -> Expectation | None:
+        if slot not in self._expectations:
+            self._expectations[slot] = self._entries[slot].consensus.expectation()
+        return self._expectations[slot]
+
+    def _neighbours(self, sketch: frozenset[int]) -> list[tuple[float, int]]:
+        """(share of terms in common, slot) of the nearest entries, nearest first.
+
+        An inverted index: the rarest terms first, and no more postings than `POSTINGS`, so that the time does
+        not grow with the table.
+        """
+        if len(sketch) < LEAST_TERMS:
+            return []
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for slot, entry in enumerate(self._entries):
+                for term in entry.sketch:
+                    index.setdefault(term, []).append(slot)
+        postings = sorted((index[term] for term in sketch if term in index), key=len)
+        counts: dict[int, int] = {}
+        looked = 0
+        for posting in postings:
+            for slot in posting[-POSTINGS:]:
+                counts[slot] = counts.get(slot, 0) + 1
+            looked += len(posting)
+            if looked >= POSTINGS:
+                break
+        finalists = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))[:FINALISTS]
+        near: list[tuple[float, int]] = []
+        for slot, _ in finalists:
+            theirs = self._entries[slot].sketch
+            common = len(sketch.intersection(theirs))
+            near.append((common / (len(sketch) + len(theirs) - common), slot))
+        return sorted(near, key=lambda entry: (-entry[0], entry[1]))
+
+    def knows(self, prompt: Prompt) -> bool:
+        """Whether there is an entry of the prompt's template."""
+        return prompt.template in self._slots
+
+    def wants(self, prompt: Prompt, lot: int) -> bool:
         """Whether an answer would add something; `lot` is a number that is fair per call."""
-        if likeness is not None:
-            if likeness.score == 1.0 and likeness.nearness == "exact":
-                return False
-            stored = self._prompts[likeness.slot].answers
-            same = sum(entry.exact == key.exact for entry in stored)
-            if same < COMPARED and len(stored) < ANSWERS:
-                return True
-        elif len(self._prompts) < PROMPTS and self._size < TEXT_BYTES * 3 // 4:
+        slots = self._slots
+        known = [slots[key] for key in {prompt.exact, prompt.template} if key in slots]
+        if not known or (prompt.exact not in slots and self.was_seen(prompt.exact)):
+            return len(self._entries) < self._most or lot % YOUNG_ONE_IN == 0
+        n = min(self._entries[slot].consensus.n for slot in known)
+        if n < NEW_ANSWERS:
             return True
-        return lot % RARELY == 0
+        return lot % (YOUNG_ONE_IN if n < YOUNG_ANSWERS // 2 else GROWN_ONE_IN) == 0
+
+    def wants_text(self, prompt: Prompt) -> bool:
+        """Whether the beginning of an answer is of use too."""
+        slot = self._slots.get(prompt.exact, self._slots.get(prompt.template, -1))
+        return slot < 0 or len(self._entries[slot].texts) < TEXTS
+
+    def was_seen(self, key: bytes) -> bool:
+        """Whether a prompt came before, as far as is remembered: a filter that may err, seldom."""
+        bit = int.from_bytes(key[:2], "little") % (DOOR_BYTES * 8)
+        return bool(self._door[bit >> 3] >> (bit & 7) & 1)
+
+    def see(self, keys: Iterable[bytes]) -> None:
+        """Remember that prompts came; forgets all when it is a quarter full."""
+        door = self._door
+        for key in keys:
+            bit = int.from_bytes(key[:2], "little") % (DOOR_BYTES * 8)
+            door[bit >> 3] |= 1 << (bit & 7)
+        if int.from_bytes(door, "little").bit_count() > DOOR_FULL:
+            self._door = bytearray(DOOR_BYTES)
 
     def learn(self, candidates: Iterable[Candidate], used: Iterable[int], fold: int) -> None:
-        """Note the slots that were used since the last fold and add the candidates."""
-        met = set(used)
-        for slot in met:
+        """Note the entries that were used since the last fold and add the candidates."""
+        for slot in set(used):
             self._used[slot] = fold
         for candidate in candidates:
             self._add(candidate, fold)
-        if self._packed is None:
-            self._evict()
-        if len(self._vocabulary) > WORDS:
-            self._vocabulary = Vocabulary()
-            self._answers = {}
-        self._answers = {place: answer for place, answer in self._answers.items() if place[0] in met}
+        self._evict()
 
     def clear(self) -> None:
         """Forget everything: a new level of quality is adopted."""
-        self.__init__()  # type: ignore[misc]
+        self.__init__(self._most)  # type: ignore[misc]
 
     def _add(self, candidate: Candidate, fold: int) -> None:
-        self._packed = None
-        slot = self._slots.get(candidate.template)
+        if candidate.shape_key:
+            self._teach(candidate.shape_key, candidate, [], candidate.shape, fold)
+        if candidate.exact != candidate.template and (
+            candidate.exact in self._slots or self._is_welcome(candidate.exact)
+        ):
+            self._teach(candidate.exact, candidate, [], candidate.terms, fold)
+        key = candidate.template
+        if key not in self._slots:
+            key = self._alike(frozenset(candidate.sketch)) or key
+        self._teach(key, candidate, candidate.sketch, candidate.terms, fold)
+
+    def _is_welcome(self, exact: bytes) -> bool:
+        """Whether a prompt with values gets an entry of its own: where there is room, or it came before."""
+        return len(self._entries) < self._most // 2 or self.was_seen(exact)
+
+    def _alike(self, sketch: frozenset[int]) -> bytes:
+        """Key of the entry of prompts that ask the same thing; empty where there is none.
+
+        Where several prompts that differ in a few terms came once or twice each, those terms are values, such
+        as names at the beginning: from then on they are one entry, without them.
+        """
+        near = self._neighbours(sketch)
+        if near and near[0][0] >= SAME:
+            return self._entries[near[0][1]].key
+        once = [
+            slot
+            for overlap, slot in near
+            if overlap >= SIBLINGS and self._entries[slot].consensus.n <= SELDOM
+        ]
+        if len(once) < SIBLINGS_SEEN:
+            return b""
+        entry = self._entries[min(once)]
+        entry.sketch = sorted(sketch.intersection(entry.sketch))
+        self._index = None
+        return entry.key
+
+    def _teach(
+        self, key: bytes, candidate: Candidate, sketch: list[int], terms: list[bytes], fold: int
+    ) -> None:
+        slot = self._slots.get(key)
         if slot is None:
-            slot = self._slots[candidate.template] = len(self._prompts)
-            self._prompts.append(StoredPrompt(candidate.template, []))
+            slot = self._slots[key] = len(self._entries)
+            self._entries.append(Entry(key, sketch))
             self._used.append(fold)
-        stored = self._prompts[slot].answers
-        entry = StoredAnswer(candidate.exact, candidate.text)
-        same = [index for index, other in enumerate(stored) if other.exact == candidate.exact]
-        if len(same) >= COMPARED:
-            place = same[zlib.crc32(candidate.text.encode("utf-8", "surrogatepass")) % len(same)]
-        elif len(stored) >= ANSWERS:
-            place = zlib.crc32(candidate.exact) % ANSWERS
-        else:
-            stored.append(entry)
-            return
-        stored[place] = entry
-        self._answers.pop((slot, place), None)
+            self._packed.append(None)
+            if self._index is not None:
+                for term in sketch:
+                    self._index.setdefault(term, []).append(slot)
+        entry = self._entries[slot]
+        self._used[slot] = fold
+        prompt = int.from_bytes(candidate.exact[:3], "big")
+        entry.consensus.learn(terms, candidate.named, candidate.length, prompt, candidate.values)
+        text = candidate.text
+        if text and len(entry.texts) < TEXTS and text not in entry.texts:
+            entry.texts.append(text)
+            self._grams = None
+        self._expectations.pop(slot, None)
+        self._shapes.pop(slot, None)
+        self._packed[slot] = None
+        self._whole = None
 
     def _evict(self) -> None:
-        sizes = [
-            sum(len(entry.text.encode("utf-8", "surrogatepass")) for entry in prompt.answers)
-            for prompt in self._prompts
-        ]
-        order = sorted(range(len(sizes)), key=lambda slot: (self._used[slot], slot))
-        gone: set[int] = set()
-        total = sum(sizes)
-        for slot in order[:-1]:
-            if total <= TEXT_BYTES and len(sizes) - len(gone) <= PROMPTS:
-                break
-            gone.add(slot)
-            total -= sizes[slot]
-        if gone:
-            kept = [slot for slot in range(len(sizes)) if slot not in gone]
-            self._prompts = [self._prompts[slot] for slot in kept]
-            self._used = [self._used[slot] for slot in kept]
-            self._slots = {prompt.template: slot for slot, prompt in enumerate(self._prompts)}
-            self._answers.clear()
-        self._size = total
+        count = len(self._entries)
+        if count <= self._most:
+            return
+        entries, used = self._entries, self._used
+        order = sorted(range(count), key=lambda slot: (used[slot], entries[slot].consensus.n, slot))
+        gone = set(order[: count - self._most])
+        kept = [slot for slot in range(count) if slot not in gone]
+        self._entries = [entries[slot] for slot in kept]
+        self._used = [used[slot] for slot in kept]
+        self._packed = [self._packed[slot] for slot in kept]
+        self._slots = {entry.key: slot for slot, entry in enumerate(self._entries)}
+        self._expectations = {}
+        self._shapes = {}
+        self._index = None
+        self._grams = None
+        self._whole = None
 
-    def pack(self) -> tuple[bytes, list[int]]:
-        """(compressed answers, last use of each prompt)."""
-        if self._packed is None:
-            self._packed = zlib.compress(_encode(self._prompts), 1)
-        return self._packed, self._used
+    def pack(self) -> tuple[bytes, list[int], bytes]:
+        """(compressed entries, last use of each, which prompts came before)."""
+        if self._whole is None:
+            for slot, raw in enumerate(self._packed):
+                if raw is None:
+                    self._packed[slot] = msgspec.Raw(_encode(self._entries[slot]))
+            self._whole = zlib.compress(_encode(self._packed), 1)
+        return self._whole, self._used, bytes(self._door)
 
-    def load(self, packed: bytes, used: list[int]) -> None:
+    def load(self, packed: bytes, used: list[int], door: bytes) -> None:
         """Inverse of `pack`."""
-        self._prompts = _decode(zlib.decompress(packed))
+        self._entries = _decode(zlib.decompress(packed))
+        self._packed = [None] * len(self._entries)
         self._used = used
-        self._slots = {prompt.template: slot for slot, prompt in enumerate(self._prompts)}
-        self._answers = {}
-        self._packed = packed
-        self._size = sum(
-            len(entry.text.encode("utf-8", "surrogatepass"))
-            for prompt in self._prompts
-            for entry in prompt.answers
-        )
+        self._slots = {entry.key: slot for slot, entry in enumerate(self._entries)}
+        self._expectations = {}
+        self._shapes = {}
+        self._index = None
+        self._grams = None
+        self._whole = packed
+        self._door = bytearray(door)
+
+
+def _covers(rarity: Rarity, answer: Vector, known: str) -> float:
+    return containment(answer, rarity.weigh(count_grams(known)))

@@ -29,6 +29,10 @@ class CallTool(Struct, frozen=True, gc=False):
     name: str
 
 
+class CallDocument(Struct, frozen=True, gc=False):
+    """A document that a retrieval found; only that there is one counts."""
+
+
 class CallError(Struct, frozen=True, gc=False):
     """What went wrong."""
 
@@ -57,6 +61,7 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     input_messages: tuple[CallMessage, ...] = ()
     output_messages: tuple[CallMessage, ...] = ()
     tool_calls: tuple[CallTool, ...] = ()
+    retrieval_documents: tuple[CallDocument, ...] = ()
     ttft_ms: float | None = None
     release: str = ""
     clock_skew: bool = False

@@ -13,15 +13,13 @@ from lumina_streams.core.baseline.level_lane import CostLane, LatencyLane
 from lumina_streams.core.baseline.rhythm import Rhythm
 from lumina_streams.core.baseline.sketch import LOWEST, Sketch
 from lumina_streams.core.baseline.windows import HOUR_MS, MINUTE_MS, WINDOW_MS, Measure
+from lumina_streams.core.quality.fit import fit_quality
+from lumina_streams.core.quality.history import PLACES, History
 from lumina_streams.core.quality.lane import QualityLane
-from lumina_streams.core.quality.score import Tally, fit_quality
 from lumina_streams.core.series.pending import (
-    COMPARED,
     COST_HELD,
     COST_UP,
     FAILED,
-    HARD,
-    JSON,
     LATENCY_HELD,
     LATENCY_UP,
     NO_BYTE,
@@ -29,8 +27,6 @@ from lumina_streams.core.series.pending import (
     QUALITY_HELD,
     QUALITY_UP,
     SPEND_HELD,
-    TEMPLATE,
-    UNLIKE_ANSWER,
     UNPRICED,
     Pending,
     unpack_pending,
@@ -40,6 +36,7 @@ from lumina_streams.core.series.state import BY_COST, BY_LATENCY, BY_QUALITY, Co
 
 LEAST_ADOPTED = 50  # calls that a level needs, however long it holds
 LEAST_QUALITY = 0.01
+QUALITY_STEPS = 200.0
 CUT_SCALES = 3.0  # spreads from the median at which a call's weight in the rhythm ends
 SLOT_MINUTES = WINDOW_MS / MINUTE_MS
 
@@ -60,6 +57,7 @@ def fold(state: SeriesState, rules: Rules) -> list[LaneName]:
     quality_taught, quality_held = _sort(hot.quality, rows, QUALITY_UP, QUALITY_HELD)
     _drop_stale(cold, hot)
     _teach(hot, cold, rows, times, set(cost_taught), set(latency_taught), set(quality_taught))
+    _teach_answers(hot, cold, rows, quality_taught, quality_held)
     _teach_rhythms(hot, cold, rows, times, cost_taught, latency_taught)
     _teach_spend(hot, cold, rows, times)
     for index in cost_held:
@@ -68,11 +66,11 @@ def fold(state: SeriesState, rules: Rules) -> list[LaneName]:
         _hold(cold, _latency_points(rows[index]))
     for index in quality_held:
         _hold(cold, _quality_points(rows[index]))
-    cold.held_tally.add(_tally(rows[index] for index in quality_held))
     _learn_habit(cold, rows, set(cost_taught) & set(quality_taught), hot.labels)
 
     used = (row.slot for row in rows if row.slot != NO_BYTE)
     cold.references.learn([] if quality_hot else hot.candidates, used, hot.folds)
+    cold.references.see(key for row in rows if row.quality != NO_BYTE for key in {row.exact, row.template})
     adopted = _settle(state, rules, now_ms)
     _refit(state, rules, adopted, now_ms)
 
@@ -103,7 +101,7 @@ def _refit(state: SeriesState, rules: Rules, adopted: list[LaneName], now_ms: in
     if not hot.spend.is_held or "spend" in adopted:
         fit_spend(hot.spend, cold.spend, baselines, rules, now_ms)
     if not hot.quality.is_held or "quality" in adopted:
-        hot.quality.test = fit_quality(baselines, cold.tally, rules, now_ms)
+        hot.quality.test = fit_quality(baselines, cold.answers, rules, now_ms)
 
 
 def _drop_chance(state: SeriesState, rules: Rules, now_ms: int) -> None:
@@ -144,7 +142,7 @@ def _drop_stale(cold: Cold, hot: Hot) -> None:
             lane.stale = False
             _clear(cold, measures)
             if lane is hot.quality:
-                cold.held_tally = Tally()
+                cold.held_answers = History()
 
 
 def _move(cold: Cold, name: LaneName, rhythm: Rhythm, by: float) -> None:
@@ -183,7 +181,23 @@ def _teach(
             if index in by_quality:
                 _collect(points, _quality_points(row))
         cold.baselines.teach(window, {measure: Sketch.of(values) for measure, values in points.items()})
-    cold.tally.add(_tally(rows[index] for index in sorted(by_quality)))
+
+
+def _teach_answers(hot: Hot, cold: Cold, rows: list[Pending], taught: list[int], held: list[int]) -> None:
+    """Count what answers showed, and what tools and retrievals beside them did."""
+    languages = dict(enumerate(hot.labels))
+    for indices, history in ((taught, cold.answers), (held, cold.held_answers)):
+        for index in indices:
+            row = rows[index]
+            if row.quality != NO_BYTE:
+                history.add(row.reading(languages))
+    if hot.asides:
+        history = cold.held_answers if hot.quality.is_hot else cold.answers
+        tools, failed, retrievals, empty = hot.asides
+        history.try_aside(PLACES["tool_error"], tools, failed)
+        history.try_aside(PLACES["no_documents"], retrievals, empty)
+        hot.asides = []
+    cold.answers.fade()
 
 
 def _teach_rhythms(
@@ -280,24 +294,7 @@ def _cost_points(row: Pending) -> list[tuple[Measure, float]]:
 def _quality_points(row: Pending) -> list[tuple[Measure, float]]:
     if row.quality == NO_BYTE:
         return []
-    points: list[tuple[Measure, float]] = [("quality", max(row.score, LEAST_QUALITY))]
-    if not isnan(row.logit):
-        points.append(("odds_template" if row.flags & TEMPLATE else "odds_exact", exp(row.logit)))
-    return points
-
-
-def _tally(rows: Iterable[Pending]) -> Tally:
-    tally = Tally()
-    for row in rows:
-        if row.quality != NO_BYTE:
-            flags = row.flags
-            tally.scored += 1
-            tally.hard += bool(flags & HARD)
-            tally.json += bool(flags & JSON)
-            if flags & COMPARED and not flags & HARD:
-                tally.compared += 1
-                tally.unlike += bool(flags & UNLIKE_ANSWER)
-    return tally
+    return [("quality", max(row.quality / QUALITY_STEPS, LEAST_QUALITY))]
 
 
 def _learn_habit(cold: Cold, rows: list[Pending], taught: set[int], labels: list[str]) -> None:
@@ -350,17 +347,17 @@ def _settle(state: SeriesState, rules: Rules, now_ms: int) -> list[LaneName]:
             adopted.append(name)
         elif not level.is_hot:
             _release(cold, measures, now_ms)
-    if _stays(hot.quality, cold.held_tally.scored, rules, now_ms):
+    if _stays(hot.quality, cold.held_answers.scored, rules, now_ms):
         for measure in BY_QUALITY:
             cold.baselines.replace(now_ms, measure, cold.held[measure])
         _clear(cold, BY_QUALITY)
-        cold.tally, cold.held_tally = cold.held_tally, Tally()
+        cold.answers, cold.held_answers = cold.held_answers, History()
         cold.references.clear()
         adopted.append("quality")
     elif not hot.quality.is_hot:
         _release(cold, BY_QUALITY, now_ms)
-        cold.tally.add(cold.held_tally)
-        cold.held_tally = Tally()
+        cold.answers.merge(cold.held_answers)
+        cold.held_answers = History()
     for name in ("errors", "unpriced", "spend"):
         lane = state.lanes[name]
         if lane.excursion is not None and _stays(lane, lane.excursion.n, rules, now_ms):

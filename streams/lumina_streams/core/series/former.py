@@ -1,81 +1,78 @@
-"""Hot states that an earlier version wrote: what of them goes on. Baselines and tests are learned anew.
+"""States that the version before wrote: what of them goes on.
 
-Positions, ids and alerts must outlive an upgrade: without them calls would count twice and alerts stay open
-for ever. An open alert's signals are as if their level were adopted: what comes teaches, so that there is a
-baseline soon, and the alert is over when calls are again as they were before it opened.
+Positions, ids, alerts and the baselines of cost, latency and errors outlive an upgrade. Quality is learned
+anew: what was counted of answers then says nothing about the signs of today. The quality signal of an open
+alert is as if its level were adopted: what comes teaches, and the alert is over when answers are again as
+before it opened.
 """
 
-from math import log
+import zlib
 from typing import Any
 
 import msgspec
 
-from lumina_streams.core.alert.book import Book
-from lumina_streams.core.baseline.event_lane import LimitLane, SilenceLane
-from lumina_streams.core.baseline.level import LevelTest
-from lumina_streams.core.baseline.level_lane import CostLane, LatencyLane
-from lumina_streams.core.baseline.sequential import Level, Share
-from lumina_streams.core.baseline.share_lane import ErrorLane, UnpricedLane
-from lumina_streams.core.baseline.spend_lane import SpendLane
+from lumina_streams.core.baseline.sequential import Share
+from lumina_streams.core.quality.fit import QualityTest
+from lumina_streams.core.quality.history import History
 from lumina_streams.core.quality.lane import QualityLane
-from lumina_streams.core.quality.score import QualityTest
+from lumina_streams.core.quality.references import DOOR_BYTES
 
-FORMER_VERSION = 1
-PENDING, IDS, COST, QUALITY, BOOK = 17, 18, 21, 22, 23
-"""Places of fields. Those before `pending` (positions, times, counts, the largest call) have not changed."""
-
-REFERENCE, BLIND, BACK = 11, 12, 13
-"""Places in a signal: the test that opened its alert; quality has the others too."""
+FORMER_VERSION = 2
+PENDING, LABELS, CANDIDATES, QUALITY = 17, 19, 20, 28
+"""Places in a hot state."""
+OPEN, REFERENCE, BLIND, BACK = 5, 17, 18, 19
+"""Places in its quality signal."""
+N, BAD_SHARE, P50, P95, WINDOW = 0, 6, 7, 8, 9
+"""Places in the test that opened its alert."""
+RINGS, HELD, HABIT = 1, 2, 8
+"""Places in a cold state."""
+GONE = slice(-2, None)
+"""Of the odds of similarity, exact and by template."""
+LEARNED_QUALITY = 8
+HEAD = 4
 
 _decode = msgspec.msgpack.Decoder(list[Any]).decode
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def carried(hot: bytes) -> bytes:
-    """A hot state of `FORMER_VERSION` as one of today's. Its cold state is not read: version 0.
+def carried(hot: bytes, cold: bytes | None) -> tuple[bytes, bytes | None]:
+    """A hot and a cold state (without its version) of `FORMER_VERSION` as today's.
 
-    Raises msgspec.DecodeError where it cannot be read.
+    Raises msgspec.DecodeError where they cannot be read.
     """
     try:
-        return _encode(_carried(_decode(hot)))
+        return _encode(_hot(_decode(hot))), None if cold is None else _cold(cold)
     except (IndexError, TypeError, ValueError) as error:
         raise msgspec.DecodeError(f"not a state of version {FORMER_VERSION}: {error}") from error
 
 
-def _carried(fields: list[Any]) -> list[Any]:
-    ids, (book, *trailing) = fields[IDS], fields[BOOK:]
-    known = msgspec.convert(book, Book)
-    cost, quality = CostLane(), QualityLane()
-    for track in known.tracks:
-        if track.open and "cost" in track.lanes:
-            risen = (signal.ratio for signal in track.alert.signals if signal.kind == "cost_spike")
-            cost = _cost(fields[COST], next(risen, 1.0))
-        if track.open and "quality" in track.lanes:
-            quality = _quality(fields[QUALITY])
-    lanes = (
-        cost,
-        SpendLane(),
-        LatencyLane(),
-        ErrorLane(),
-        UnpricedLane(),
-        SilenceLane(),
-        LimitLane(),
-        quality,
-    )
-    return [2, 0, *fields[2:PENDING], bytearray(), ids, [], [], *lanes, book, *trailing]
+def _hot(fields: list[Any]) -> list[Any]:
+    lane = fields[QUALITY]
+    quality = QualityLane()
+    if lane[OPEN]:
+        test = lane[REFERENCE]
+        quality = QualityLane(
+            open=True,
+            adopted=True,
+            reference=QualityTest(
+                n=test[N], bad_share=test[BAD_SHARE], p50=test[P50], p95=test[P95], window=test[WINDOW]
+            ),
+            blind=lane[BLIND],
+            back=msgspec.convert(lane[BACK], Share),
+        )
+    fields[0] = FORMER_VERSION + 1
+    fields[PENDING], fields[LABELS], fields[CANDIDATES] = bytearray(), [], []
+    fields[QUALITY] = quality
+    return fields
 
 
-def _cost(lane: list[Any], ratio: float) -> CostLane:
-    level = msgspec.convert(lane[REFERENCE][0], Level)
-    before = LevelTest(n=level.n, median=level.median, location=level.location, scale=level.scale)
-    return CostLane(open=True, adopted=True, reference=before, risen=log(max(ratio, 1.0)))
-
-
-def _quality(lane: list[Any]) -> QualityLane:
-    return QualityLane(
-        open=True,
-        adopted=True,
-        reference=msgspec.convert(lane[REFERENCE], QualityTest),
-        blind=lane[BLIND],
-        back=msgspec.convert(lane[BACK], Share),
-    )
+def _cold(cold: bytes) -> bytes:
+    end = HEAD + int.from_bytes(cold[:HEAD], "big")
+    learned, stored = _decode(cold[HEAD:end]), _decode(cold[end:])
+    learned[LEARNED_QUALITY] = QualityTest()
+    del stored[RINGS][GONE]
+    del stored[HELD][GONE]
+    references = zlib.compress(_encode([]))
+    stored[HABIT - 2 :] = [stored[HABIT], History(), History(), references, [], bytes(DOOR_BYTES)]
+    head = _encode(learned)
+    return len(head).to_bytes(HEAD, "big") + head + _encode(stored)

@@ -11,8 +11,8 @@ from lumina_streams.core.baseline.level_lane import CostLane, LatencyLane
 from lumina_streams.core.baseline.share_lane import ErrorLane, ShareTest, UnpricedLane
 from lumina_streams.core.baseline.spend import Limits
 from lumina_streams.core.baseline.spend_lane import SpendLane
+from lumina_streams.core.quality.fit import QualityTest
 from lumina_streams.core.quality.lane import QualityLane
-from lumina_streams.core.quality.score import QualityTest
 
 Kind = TypeVar("Kind", bound=Struct)
 

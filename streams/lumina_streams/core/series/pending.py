@@ -1,19 +1,19 @@
-"""Calls since the last fold, as packed numbers: 34 bytes each."""
+"""Calls since the last fold, as packed numbers: 53 bytes each."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import nan
 from typing import NamedTuple
 
 from lumina_streams.core.baseline.sketch import HIGHEST
-from lumina_streams.core.quality.score import UNLIKE, Verdict
+from lumina_streams.core.quality.history import Reading
+from lumina_streams.core.quality.score import Verdict
 from lumina_streams.core.series.call import Call
 
-_RECORD = struct.Struct("<ifIIffeBBBBBBH")
+_RECORD = struct.Struct("<ifIIffBBBBBBHHBBBBBBBI2s2sH")
 SIZE = _RECORD.size
 NO_TOKENS = 0xFFFFFFFF
 NO_BYTE = 255
-_QUALITY_STEPS = 200.0
 _CACHED_STEPS = 250.0
 
 LATE = 1
@@ -21,16 +21,15 @@ COST_UP = 2  # part of an excursion of cost
 QUALITY_UP = 4
 COST_HELD = 8  # while an alert held the signal
 QUALITY_HELD = 16
-HARD = 32
-COMPARED = 64
-UNLIKE_ANSWER = 128
-JSON = 256
-TEMPLATE = 512
-LATENCY_UP = 1024
-LATENCY_HELD = 2048
-FAILED = 4096
-UNPRICED = 8192
-SPEND_HELD = 16384
+JSON = 32
+LATENCY_UP = 64
+LATENCY_HELD = 128
+FAILED = 256
+UNPRICED = 512
+SPEND_HELD = 1024
+
+
+_UNJUDGED = Reading(NO_BYTE, 0, 0, NO_BYTE, 0, NO_BYTE, NO_BYTE, NO_BYTE, False, "", NO_BYTE, 0)
 
 
 class Pending(NamedTuple):
@@ -42,19 +41,42 @@ class Pending(NamedTuple):
     output_tokens: int
     latency_ms: float
     ttft_ms: float  # 0 = unknown
-    logit: float  # of S; nan = nothing to compare with
     quality: int  # score in steps of 1/200; 255 = not judged
-    slot: int  # of the reference prompt; 255 = none
+    slot: int  # of the entry among the references; 255 = none
     model: int  # label; 255 = unknown
     version: int
     release: int
     cached: int  # share of the input that was cached, in steps of 1/250; 255 = unknown
+    signs: int  # from here on as in `Reading`
+    judged: int
+    recall: int
+    nearness: int
+    echo: int
+    ratio: int
+    likeness: int
+    length: int
+    language: int  # label; 255 = unknown
+    prompt_version: int
+    exact: bytes  # of the prompt's keys, the beginnings
+    template: bytes
     flags: int
 
-    @property
-    def score(self) -> float:
-        """Quality score, 0 to 1."""
-        return self.quality / _QUALITY_STEPS
+    def reading(self, languages: Mapping[int, str]) -> Reading:
+        """What the answer showed."""
+        return Reading(
+            self.quality,
+            self.signs,
+            self.judged,
+            self.recall,
+            self.nearness,
+            self.echo,
+            self.ratio,
+            self.likeness,
+            bool(self.flags & JSON),
+            languages.get(self.language, ""),
+            self.length,
+            self.prompt_version,
+        )
 
     @property
     def cached_tokens(self) -> int:
@@ -81,26 +103,23 @@ def pack_pending(
     model: int,
     version: int,
     release: int,
+    language: int,
     flags: int,
 ) -> bytes:
     """Pack one call; `flags` are those that do not follow from the verdict."""
-    logit, quality, slot = nan, NO_BYTE, NO_BYTE
+    slot = NO_BYTE
+    reading = _UNJUDGED
+    exact = template = b""
     if call.status == "error":
         flags |= FAILED
     if verdict is not None:
-        quality = int(verdict.score * _QUALITY_STEPS)
-        if verdict.hard:
-            flags |= HARD
-        if verdict.json:
+        reading = verdict.reading
+        if reading.json:
             flags |= JSON
-        if verdict.compared:
-            flags |= COMPARED
-            if verdict.sign == UNLIKE:
-                flags |= UNLIKE_ANSWER
-        if verdict.likeness is not None:
-            logit, slot = verdict.logit, verdict.likeness.slot
-            if verdict.likeness.nearness == "template":
-                flags |= TEMPLATE
+        if verdict.place is not None:
+            slot = verdict.place.slot
+        if verdict.prompt is not None:
+            exact, template = verdict.prompt.exact[:2], verdict.prompt.template[:2]
     return _RECORD.pack(
         min(max(after_ms, -(2**31)), 2**31 - 1),
         nan if cost is None else cost,
@@ -108,13 +127,24 @@ def pack_pending(
         _tokens(call.output_tokens),
         min(max(call.duration_ms, 0.0), HIGHEST),
         min(max(call.ttft_ms or 0.0, 0.0), HIGHEST),
-        logit,
-        quality,
+        reading.quality,
         slot,
         model,
         version,
         release,
         _cached(call),
+        reading.signs,
+        reading.judged,
+        reading.recall,
+        reading.nearness,
+        reading.echo,
+        reading.ratio,
+        reading.likeness,
+        reading.length,
+        language,
+        reading.version,
+        exact,
+        template,
         flags,
     )
 

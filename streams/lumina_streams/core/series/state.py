@@ -30,20 +30,26 @@ from lumina_streams.core.baseline.sketch import Sketch
 from lumina_streams.core.baseline.spend import SpendHistory
 from lumina_streams.core.baseline.spend_lane import SpendLane
 from lumina_streams.core.baseline.windows import EMPTY, Baselines, Measure, PackedRing
+from lumina_streams.core.quality.history import History
 from lumina_streams.core.quality.lane import QualityLane
 from lumina_streams.core.quality.references import Candidate, References
-from lumina_streams.core.quality.score import Tally, Verdict
+from lumina_streams.core.quality.score import Verdict
 from lumina_streams.core.series.former import FORMER_VERSION, carried
 from lumina_streams.core.series.learned import NOTHING, Lanes, Learned
 from lumina_streams.core.series.positions import Heads, Positions
 from lumina_streams.core.series.rules import Rules
 
-STATE_VERSION = 2
+STATE_VERSION = 3
 HEAD = 4  # bytes that say how long the learned part of a packed cold state is
+
+FREE = (
+    "quality: answers to like prompts have too little in common to be compared (free-form); refusals, empty, "
+    "cut off, looping answers and changes of language are still seen"
+)
 
 BY_COST: tuple[Measure, ...] = ("cost", "tokens", "input_tokens", "output_tokens")
 BY_LATENCY: tuple[Measure, ...] = ("latency", "ttft")
-BY_QUALITY: tuple[Measure, ...] = ("quality", "odds_exact", "odds_template")
+BY_QUALITY: tuple[Measure, ...] = ("quality",)
 """Measures that are held back together while a signal deviates."""
 
 
@@ -84,6 +90,7 @@ class Hot(Struct, array_like=True, kw_only=True):
     telling: list[int] = field(default_factory=list)  # scopes that have told calls of their own here
     scope: str = ""  # of the last call
     slots: list[tuple[int, float]] = field(default_factory=list)  # (ms, USD) of five minutes that are over
+    asides: list[int] = field(default_factory=list)  # since the last fold: tools, failed; retrievals, empty
 
 
 class StoredCold(Struct, array_like=True, frozen=True):
@@ -95,27 +102,28 @@ class StoredCold(Struct, array_like=True, frozen=True):
     rhythms: list[Rhythm]
     spend: bytes
     kept: dict[str, list[list[PackedRing]]]
-    held_tally: Tally
-    tally: Tally
     habit: Habit
-    used: list[int]
+    answers: History
+    held_answers: History
     references: bytes
+    used: list[int]
+    door: bytes
 
 
 class Cold:
     """What was learned. `held` are points of an excursion: kept out of the baseline until it is clear why."""
 
     __slots__ = (
+        "answers",
         "baselines",
         "cost_rhythm",
         "habit",
         "held",
-        "held_tally",
+        "held_answers",
         "kept",
         "latency_rhythm",
         "references",
         "spend",
-        "tally",
     )
 
     def __init__(self) -> None:
@@ -128,9 +136,9 @@ class Cold:
         self.cost_rhythm = Rhythm()
         self.latency_rhythm = Rhythm()
         self.spend = SpendHistory()
-        self.held_tally = Tally()
-        self.tally = Tally()
         self.habit = Habit()
+        self.answers = History()
+        self.held_answers = History()
         self.references = References()
 
 
@@ -172,7 +180,7 @@ class SeriesState:
         self.cold_dirty = False
         """Cold changed since it was last written: write `pack_cold()` before `pack_hot()`."""
         self.verdict: Verdict | None = None
-        """What the answer of the last call is worth; None where it was not judged. Not stored."""
+        """What the last call's answer is worth; None where it was not judged. Not stored."""
         self._cold: Cold | None = None
         self._cold_bytes = cold_bytes
         self._load: Callable[[], bytes | None] | None = None
@@ -212,8 +220,11 @@ class SeriesState:
         when the two do not belong together or cannot be read.
         """
         try:
-            if _decode_version(hot).v == FORMER_VERSION:
-                hot, cold = carried(hot), None
+            version = _decode_version(hot)
+            named = 0 if cold is None else int.from_bytes(cold[:8], "big")
+            if version.v == FORMER_VERSION and version.cold_version == named:
+                hot, carried_cold = carried(hot, None if cold is None else cold[8:])
+                cold = None if cold is None or carried_cold is None else cold[:8] + carried_cold
             state = _decode_hot(hot)
         except msgspec.DecodeError as error:
             raise ValueError(f"Unreadable hot state ({error}); rebuild it from the log.") from error
@@ -222,6 +233,9 @@ class SeriesState:
         if unpacked._cold_bytes is not None:
             end = HEAD + int.from_bytes(unpacked._cold_bytes[:HEAD], "big")
             unpacked._learners.give(_decode_learned(unpacked._cold_bytes[HEAD:end]))
+            if version.v == FORMER_VERSION:
+                state.cold_version += 1
+                unpacked.cold_dirty = True  # what its slot holds is of the version before
         return unpacked
 
     def _loaded(self, cold: bytes | None) -> bytes | None:
@@ -258,10 +272,10 @@ class SeriesState:
                 cold.cost_rhythm, cold.latency_rhythm = stored.rhythms
                 cold.kept = stored.kept
                 cold.spend = SpendHistory.unpack(stored.spend)
-                cold.held_tally = stored.held_tally
-                cold.tally = stored.tally
                 cold.habit = stored.habit
-                cold.references.load(stored.references, stored.used)
+                cold.answers = stored.answers
+                cold.held_answers = stored.held_answers
+                cold.references.load(stored.references, stored.used, stored.door)
             self._cold = cold
             self._cold_bytes = None
         return self._cold
@@ -289,7 +303,7 @@ class SeriesState:
     def pack_cold(self) -> bytes:
         """Bytes of the current cold version: its number, what signals decide by, and what they learned."""
         cold = self.cold
-        references, used = cold.references.pack()
+        references, used, door = cold.references.pack()
         stored = StoredCold(
             self.hot.cold_version,
             cold.baselines.pack(),
@@ -297,11 +311,12 @@ class SeriesState:
             [cold.cost_rhythm, cold.latency_rhythm],
             cold.spend.pack(),
             cold.kept,
-            cold.held_tally,
-            cold.tally,
             cold.habit,
-            used,
+            cold.answers,
+            cold.held_answers,
             references,
+            used,
+            door,
         )
         learned = _encode(self._learners.learned())
         head = self.hot.cold_version.to_bytes(8, "big") + len(learned).to_bytes(4, "big")
@@ -328,6 +343,8 @@ class SeriesState:
             )
         elif hot.quality.test.n < wanted:
             missing.append(f"quality: {learning(hot.quality.test.n, wanted, rate)}")
+        elif hot.quality.test.free:
+            missing.append(FREE)
         if hot.cost.test.n < wanted:
             missing.append(f"cost: {learning(hot.cost.test.n, wanted, rate)}")
         elif hot.unpriced:

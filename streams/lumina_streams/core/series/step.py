@@ -12,8 +12,9 @@ from lumina_streams.core.baseline.habit import NAME_CHARS
 from lumina_streams.core.baseline.moment import LATEST_MS
 from lumina_streams.core.baseline.sketch import HIGHEST, LOWEST
 from lumina_streams.core.baseline.windows import DAY_MS
-from lumina_streams.core.quality.references import Candidate
-from lumina_streams.core.quality.score import UNLIKE, Verdict, judge
+from lumina_streams.core.quality.candidate import candidate_of
+from lumina_streams.core.quality.history import PLACES
+from lumina_streams.core.quality.score import LEARNABLE, Verdict, judge
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.clock import UNKNOWN
 from lumina_streams.core.series.fold import fold
@@ -47,10 +48,11 @@ RECENT_ANSWERS = 32  # response ids that a second instrumentation's span of a ca
 SLOTS_PENDING = 16  # five-minute sums of spend that wait for the fold
 SCOPES = 8
 SCOPE_CHARS = 80
-CANDIDATES = 4  # reference answers waiting for the fold ...
-CANDIDATE_CHARS = 2500  # ... and their size together
+CANDIDATES = 4  # answers waiting for the fold to become references ...
+YOUNG_CALLS, YOUNG_CANDIDATES = 64, 8  # ... and in a series that knows nothing yet
 
 JUDGED_KINDS = frozenset({"llm", "embedding"})
+ASIDE_KINDS = frozenset({"tool", "retrieval"})  # beside the calls: whether they work is part of quality
 
 
 def step(
@@ -64,7 +66,11 @@ def step(
     """
     hot = state.hot
     state.verdict = None
-    if call.clock_skew or call.duplicate_of or not (call.kind in JUDGED_KINDS or call.candidate):
+    if call.clock_skew or call.duplicate_of:
+        return []
+    if call.kind in ASIDE_KINDS:
+        return _step_aside(state, call, rules, detected_at)
+    if not (call.kind in JUDGED_KINDS or call.candidate):
         return []
     if not _is_new(hot, call.span_id) or _is_told(hot, call):
         return []
@@ -112,6 +118,29 @@ def step(
             if excursion is not None and not any(lane.is_held for lane in state.lanes.values()):
                 state.cold.habit = excursion.seen.copy()
     return alerts
+
+
+def _step_aside(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list[Alert]:
+    """Apply a span of a tool or of a retrieval: no call, but answers rest on it."""
+    hot = state.hot
+    if not _is_new(hot, call.span_id):
+        return []
+    at_ms = _event_ms(call)
+    if at_ms < hot.newest_ms - LATE_MS or at_ms > hot.newest_ms + DAY_MS or not hot.newest_ms:
+        return []
+    is_tool = call.kind == "tool"
+    if not is_tool and call.status == "error":
+        return []
+    shown = call.status == "error" if is_tool else not call.retrieval_documents
+    counts = hot.asides or [0, 0, 0, 0]
+    first = 0 if is_tool else 2
+    counts[first] += 1
+    counts[first + 1] += shown
+    hot.asides = counts
+    hot.quality.weigh_aside(call, PLACES["tool_error" if is_tool else "no_documents"], shown, at_ms, rules)
+    if shown and hot.quality.stirs:
+        return _review(state, rules, detected_at).run()
+    return []
 
 
 def _weigh(
@@ -244,15 +273,14 @@ def _cost(call: Call) -> float | None:
 def _propose(state: SeriesState, call: Call, verdict: Verdict) -> None:
     """Keep a good answer for the next fold where the references want it."""
     hot = state.hot
-    if verdict.key is None or verdict.hard or verdict.sign == UNLIKE or hot.quality.excursion is not None:
+    prompt = verdict.prompt
+    if prompt is None or verdict.signs & ~LEARNABLE or not verdict.answer.text or hot.quality.is_hot:
         return
-    if len(hot.candidates) >= CANDIDATES or not verdict.text:
-        return
-    if any(other.exact == verdict.key.exact for other in hot.candidates):
+    if len(hot.candidates) >= (YOUNG_CANDIDATES if hot.calls <= YOUNG_CALLS else CANDIDATES):
         return
     lot = zlib.crc32(call.span_id.encode("utf-8", "surrogatepass"))
-    if state.cold.references.wants(verdict.key, verdict.likeness, lot):
-        hot.candidates.append(Candidate(verdict.key.exact, verdict.key.template, verdict.text))
+    if state.cold.references.wants(prompt, lot):
+        hot.candidates.append(candidate_of(call, verdict, state.cold.references))
 
 
 def _remember(
@@ -287,7 +315,11 @@ def _remember(
     model = _label(hot, model_of(call)[:NAME_CHARS])
     version = _label(hot, call.prompt_version[:NAME_CHARS])
     release = _label(hot, call.release[:NAME_CHARS])
-    hot.pending += pack_pending(call, at_ms - hot.fold_ms, cost, verdict, model, version, release, flags)
+    language = NO_BYTE
+    if verdict is not None and verdict.reading.language:
+        language = _label(hot, verdict.reading.language)
+    after_ms = at_ms - hot.fold_ms
+    hot.pending += pack_pending(call, after_ms, cost, verdict, model, version, release, language, flags)
 
 
 def _label(hot: Hot, value: str) -> int:
@@ -301,10 +333,7 @@ def _label(hot: Hot, value: str) -> int:
 
 
 def _fold_is_due(hot: Hot, at_ms: int) -> bool:
-    """Every 64 calls, 5 min after the last fold, or when candidates are many; sooner in a young series."""
+    """Every 64 calls, or 5 min after the last fold; sooner in a young series."""
     pending = len(hot.pending) // SIZE
     limit = FOLD_CALLS if hot.calls >= 256 else 16 if hot.calls >= 64 else 8
-    if pending >= limit or at_ms - hot.fold_ms >= FOLD_MS:
-        return True
-    candidates = hot.candidates
-    return len(candidates) >= CANDIDATES or sum(len(c.text) for c in candidates) >= CANDIDATE_CHARS
+    return pending >= limit or at_ms - hot.fold_ms >= FOLD_MS
