@@ -1,6 +1,6 @@
 """What may be wrong with answers, in which series it can occur, and where a stream can see it by itself."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from labelled.text.plan import STATED, TextPlan
 
@@ -18,20 +18,7 @@ QualityType = Literal[
     "tool_error",
     "subtle_fact",
 ]
-QUALITY_TYPES: tuple[QualityType, ...] = (
-    "refusal",
-    "truncation",
-    "wrong_language",
-    "broken_json",
-    "off_topic",
-    "shortened",
-    "contradiction",
-    "empty",
-    "loop",
-    "no_documents",
-    "tool_error",
-    "subtle_fact",
-)
+QUALITY_TYPES: tuple[QualityType, ...] = get_args(QualityType)
 HARD: frozenset[QualityType] = frozenset(
     {
         *("refusal", "truncation", "wrong_language", "broken_json", "empty", "loop"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -375,7 +375,6 @@ def _positioned(src: Source, action: Action = lambda _: []) -> Action:
 
 def score_of(call: Call, verdict: Verdict) -> Score:
     """The line of `lumina.scores` for a judged call."""
-    reason: Any = verdict.sign
     return Score(
         v=SCORE_VERSION,
         project=call.project,
@@ -385,7 +384,7 @@ def score_of(call: Call, verdict: Verdict) -> Score:
         start_ns=call.start_ns,
         quality=round(verdict.score, QUALITY_DIGITS),
         quality_tier=verdict.tier,
-        quality_reason=reason,
+        quality_reason=verdict.sign,
     )
 
 

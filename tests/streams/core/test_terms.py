@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lumina_streams.core.quality.answer import Answer, shape_terms, value_terms
+from lumina_streams.core.quality.answer import Answer, shape_terms, value_texts
 from lumina_streams.core.quality.language import language_of, script_of
 from lumina_streams.core.quality.terms import is_number, names, numbers, plain, terms, weight
 
@@ -102,6 +102,10 @@ def test_where_two_languages_show_alike_none_is_told() -> None:
 def test_script_is_that_of_most_letters() -> None:
     assert script_of("hello мир привет всем") == "cyrillic"
     assert script_of("") == ""
+
+
+def value_terms(value: object) -> list[bytes]:
+    return [term for term, _ in value_texts(value)]
 
 
 def test_json_by_shape_and_by_value() -> None:

@@ -21,8 +21,8 @@ from lumina_streams.core.series.rules import Rules
 
 NAMESPACE = UUID("5f0d2f6e-6c1b-5c0e-9d0e-1a6b7c3f2e10")
 UPDATE_MS = 60_000  # an open alert is written again at most so often ...
-NEAR_CALLS = 20  # on a slow series the first bad answer may come so long after the first dear one
 UPDATE_RATIO = 1.25  # ... and only when its level changed so much
+NEAR_CALLS = 20  # on a slow series the first bad answer may come so long after the first dear one
 TRACKS = 4  # alerts of a series that are remembered
 EXPECTED_BEFORE_MS = 5 * 60_000  # a level may move so long before the mark that announces it ...
 EXPECTED_AFTER_MS = 60 * 60_000  # ... or after

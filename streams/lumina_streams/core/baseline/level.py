@@ -13,7 +13,13 @@ from math import exp, log, sqrt
 
 from msgspec import Struct
 
-from lumina_streams.core.baseline.sequential import robust_spread, shrunk, weighted_quantile
+from lumina_streams.core.baseline.sequential import (
+    against,
+    fourfold,
+    robust_spread,
+    shrunk,
+    weighted_quantile,
+)
 from lumina_streams.core.baseline.sketch import Sketch
 
 SHIFTS = (0.35, 0.7, 1.4, 2.8)  # spreads
@@ -109,9 +115,10 @@ def fit_level_test(
             far += count
     norms = tuple(max(0.0, log(total / (n + TAIL_CALLS))) for total in sums)
     base = min(max((far + 1) / (n + FAR_PRIOR), LEAST_FAR), 0.5)
-    shares = [max(share, 4 * base / (1 + 3 * base)) for share in FAR_SHARES]
+    shares = [max(share, fourfold(base)) for share in FAR_SHARES]
     if not ready:
         shares[-1] = max(0.9, (1 + base) / 2)
+    coins = [against(base, share) for share in shares]
     need = 2 * NEED_H * (scale / least_rise) ** 2
     return LevelTest(
         n=n,
@@ -120,8 +127,8 @@ def fit_level_test(
         scale=scale,
         norms=norms,
         far_from=far_from,
-        far_hits=tuple(log(share / base) for share in shares),
-        far_misses=tuple(log((1 - share) / (1 - base)) for share in shares),
+        far_hits=tuple(coin.hit for coin in coins),
+        far_misses=tuple(coin.miss for coin in coins),
         cap=cap,
         capped_mean=capped / n,
         p50=exp(median),

@@ -8,7 +8,7 @@ from lumina_schemas.alert import Baseline, Signal, SignalKind
 from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.baseline.sequential import LEAST_CALLS
+from lumina_streams.core.baseline.sequential import LEAST_CALLS, against, fourfold
 from lumina_streams.core.series.call import Call
 from lumina_streams.core.series.rules import Rules
 
@@ -45,15 +45,14 @@ def fit_share_test(
     base = max(share + sqrt(share * (1 - share) / n), LEAST_SHARE, floor)
     if base >= COMMON:
         return ShareTest(n, base, window)
-    shares = [
-        max(suspected, 4 * base / (1 + 3 * base)) for suspected in (SHARES if ready else LEARNING_SHARES)
-    ]
+    shares = SHARES if ready else LEARNING_SHARES
+    coins = [against(base, max(suspected, fourfold(base))) for suspected in shares]
     return ShareTest(
         n,
         base,
         window,
-        tuple(log(suspected / base) for suspected in shares),
-        tuple(log((1 - suspected) / (1 - base)) for suspected in shares),
+        tuple(coin.hit for coin in coins),
+        tuple(coin.miss for coin in coins),
         alone_h,
         now_ms,
     )

@@ -23,7 +23,7 @@ _NOTHING = object()
 class Answer:
     """One answer's text, cut to both ends where it is long."""
 
-    __slots__ = ("_language", "_plain", "_value", "has_ended", "length", "text", "whole")
+    __slots__ = ("_language", "_plain", "_shape", "_value", "_values", "has_ended", "length", "text", "whole")
 
     def __init__(self, text: str, *, whole: bool = True) -> None:
         self.length = len(text)
@@ -37,6 +37,8 @@ class Answer:
         self._plain: bytes | None = None
         self._language: str | None = None
         self._value: Any = _NOTHING
+        self._shape: list[bytes] | None = None
+        self._values: list[tuple[bytes, str]] | None = None
 
     @property
     def plain(self) -> bytes:
@@ -63,6 +65,20 @@ class Answer:
         if self._value is _NOTHING:
             self._value = _json(self.whole) if len(self.whole) <= JSON_CHARS else None
         return self._value
+
+    @property
+    def shape(self) -> list[bytes]:
+        """See `shape_terms`; of JSON only."""
+        if self._shape is None:
+            self._shape = shape_terms(self.json)
+        return self._shape
+
+    @property
+    def values(self) -> list[tuple[bytes, str]]:
+        """See `value_texts`; of JSON only."""
+        if self._values is None:
+            self._values = value_texts(self.json)
+        return self._values
 
     @property
     def is_judgeable_json(self) -> bool:
@@ -93,13 +109,11 @@ def shape_terms(value: Any) -> list[bytes]:
     return [b":" + _hash(f"{path}:{_type(node)}") for path, node in _leaves(value)]
 
 
-def value_terms(value: Any) -> list[bytes]:
-    """Terms of its short values outside of lists: `=`, a hash of the key path, and one of the value."""
-    return [term for term, _ in value_texts(value)]
-
-
 def value_texts(value: Any) -> list[tuple[bytes, str]]:
-    """The terms of `value_terms`, each with the value as text."""
+    """Terms of its short values outside of lists, each with the value as text.
+
+    A term is `=`, a hash of the key path, and one of the value.
+    """
     return [
         (b"=" + _hash(path) + _hash(str(node)), str(node))
         for path, node in _leaves(value)

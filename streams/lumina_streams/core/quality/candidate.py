@@ -1,6 +1,6 @@
 """A good answer as the next fold may learn it: its terms, and the beginning of its text."""
 
-from lumina_streams.core.quality.answer import Answer, shape_terms, value_terms
+from lumina_streams.core.quality.answer import Answer
 from lumina_streams.core.quality.consensus import ECHO, weight_of
 from lumina_streams.core.quality.prompt import Prompt
 from lumina_streams.core.quality.references import TEXT_CHARS, Candidate, References
@@ -22,15 +22,15 @@ def candidate_of(call: Call, verdict: Verdict, references: References) -> Candid
     if value is None:
         found, named = _text_terms(prompt, answer.plain, _names(answer))
     else:
-        shape = list(dict.fromkeys(shape_terms(value)))[:MOST_TERMS]
-        found = list(dict.fromkeys([*shape, *value_terms(value)]))[:MOST_TERMS]
+        shape = list(dict.fromkeys(answer.shape))[:MOST_TERMS]
+        found = list(dict.fromkeys([*shape, *(term for term, _ in answer.values)]))[:MOST_TERMS]
     return Candidate(
         prompt.exact,
         prompt.template,
         [] if references.knows(prompt) else sorted(prompt.sketch()),
         found,
         named,
-        [value for value in values_of(answer, prompt, found if value is not None else None)][:MOST_VALUES],
+        values_of(answer, prompt, None if value is None else found)[:MOST_VALUES],
         answer.length,
         answer.text[:TEXT_CHARS] if references.wants_text(prompt) else "",
         b"" if value is None else shape_key(call),

@@ -1,12 +1,12 @@
 """What decides about answers until the next fold, learned from the history of answers."""
 
 from functools import lru_cache
-from math import log, log2
+from math import log
 
 from msgspec import Struct
 
 from lumina_streams.core.baseline.budget import thresholds
-from lumina_streams.core.baseline.sequential import LEAST_CALLS
+from lumina_streams.core.baseline.sequential import LEAST_CALLS, against, fourfold
 from lumina_streams.core.baseline.windows import Baselines
 from lumina_streams.core.quality.history import (
     BINS,
@@ -17,8 +17,10 @@ from lumina_streams.core.quality.history import (
     SIGNS,
     History,
     quantile,
+    ratio_bin,
     share_below,
 )
+from lumina_streams.core.quality.references import NEARNESSES, Nearness
 from lumina_streams.core.series.rules import Rules
 
 PRIOR_CALLS = 50.0  # one bad in fifty
@@ -91,6 +93,10 @@ class QualityTest(Struct, frozen=True, array_like=True):
         """Whether there are enough answers to judge at all."""
         return self.n >= LEAST_CALLS
 
+    def usual(self, nearness: Nearness) -> Usual | None:
+        """Where recall usually lies for prompts as near as this; None before anything was learned."""
+        return self.recall[NEARNESSES.index(nearness)] if self.recall else None
+
     def gains(self, place: int, shown: bool) -> tuple[float, ...]:
         """Nats of an answer that shows a sign, or could have."""
         base = self.bases[place] if self.bases else 0.0
@@ -102,11 +108,9 @@ class QualityTest(Struct, frozen=True, array_like=True):
 @lru_cache(4096)
 def share_gains(base: float, ready: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Nats (of a hit, of a miss) for each alternative, against a usual share."""
-    shares = [max(share, 4 * base / (1 + 3 * base)) for share in (SHARES if ready else LEARNING_SHARES)]
-    return (
-        tuple(log(share / base) for share in shares),
-        tuple(log((1 - share) / (1 - base)) for share in shares),
-    )
+    shares = SHARES if ready else LEARNING_SHARES
+    coins = [against(base, max(suspected, fourfold(base))) for suspected in shares]
+    return tuple(coin.hit for coin in coins), tuple(coin.miss for coin in coins)
 
 
 def fit_quality(baselines: Baselines, history: History, rules: Rules, now_ms: int) -> QualityTest:
@@ -127,9 +131,8 @@ def fit_quality(baselines: Baselines, history: History, rules: Rules, now_ms: in
     counted["invalid_json"] = (n - history.json, n) if answers_json else (0, 0)
     counted["language"] = (told - sum(languages.values()), told)
     if short:
-        below, of = _below(history.ratio, _ratio_bin(short))
-        hits, trials = counted["short"]
-        counted["short"] = max((below, of), (hits, trials), key=lambda counts: counts[1])
+        below = sum(history.ratio[: ratio_bin(short)]), sum(history.ratio)
+        counted["short"] = max(below, counted["short"], key=lambda counts: counts[1])
     lengths = {version: _short_length(bins) for version, bins in history.lengths.items()}
     counted["unlike"] = _unlike(history, recall, rules.quality_min)
     bad_share = share_below(history.quality, rules.quality_min)
@@ -175,14 +178,6 @@ def _unlike(history: History, recall: tuple[Usual, ...], quality_min: float) -> 
         if usual.low > 0:
             hits += round(share_below(bins, usual.low) * sum(bins))
     return hits, compared
-
-
-def _ratio_bin(ratio: float) -> int:
-    return int(log2(ratio) * RATIO_STEPS + RATIO_MIDDLE)
-
-
-def _below(bins: list[int], edge: int) -> tuple[int, int]:
-    return sum(bins[:edge]), sum(bins)
 
 
 def _base(hits: int, trials: int) -> float:

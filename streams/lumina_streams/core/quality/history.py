@@ -4,6 +4,7 @@ All counts are whole numbers in few bins: any order gives the same, folds are ch
 (everything is halved at `MOST_CALLS`).
 """
 
+from math import log2
 from typing import NamedTuple, get_args
 
 from msgspec import Struct, field
@@ -42,6 +43,16 @@ class Reading(NamedTuple):
 def bin_of(share: float) -> int:
     """Bin of a number from 0 to 1."""
     return min(int(share * BINS), BINS - 1)
+
+
+def ratio_bin(ratio: float) -> int:
+    """Bin of a length over the usual one."""
+    return min(max(int(log2(max(ratio, 1e-9)) * RATIO_STEPS + RATIO_MIDDLE), 0), BINS - 1)
+
+
+def length_bin(length: int) -> int:
+    """Bin of a length in characters, one at least."""
+    return min(int(log2(length) * LENGTH_STEPS), BINS - 1)
 
 
 def _bins() -> list[int]:

@@ -1,14 +1,12 @@
 """The quality signal: do answers refuse, break, contradict or leave what the series answered before."""
 
-from math import log
-
 from lumina_schemas.alert import Baseline, Signal
 from lumina_schemas.score import Tier
 from lumina_streams.core.alert.summary import quality_detail
 from lumina_streams.core.baseline.excursion import Excursion, Exhibit
 from lumina_streams.core.baseline.lane import Lane
 from lumina_streams.core.baseline.moment import rfc3339
-from lumina_streams.core.baseline.sequential import Share
+from lumina_streams.core.baseline.sequential import Share, against, fourfold
 from lumina_streams.core.quality.fit import ANY, SHARES, QualityTest
 from lumina_streams.core.quality.history import PLACES, SIGNS
 from lumina_streams.core.quality.score import SIGN_SCORES, SIMILARITY_SIGNS, Verdict
@@ -141,8 +139,7 @@ class QualityLane(Lane, array_like=True, kw_only=True):
         excursion = self.excursion
         base = max(self.test.bad_share, 0.003)
         seen = excursion.bad / excursion.n if excursion is not None and excursion.n else 0.3
-        share = min(max(seen, 0.3, 4 * base / (1 + 3 * base)), 0.95)
-        self.back = Share(base, log(share / base), log((1 - share) / (1 - base)))
+        self.back = against(base, min(max(seen, 0.3, fourfold(base)), 0.95))
 
 
 _NOTHING = (0.0,) * WIDTH

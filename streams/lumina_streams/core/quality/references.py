@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct, field
 
 from lumina_streams.core.quality.consensus import Consensus, Expectation
-from lumina_streams.core.quality.ngrams import Rarity, Vector, containment, count_grams
+from lumina_streams.core.quality.ngrams import Counts, Rarity, Vector, containment, count_grams
 from lumina_streams.core.quality.prompt import Prompt
 
 PROMPTS = 64
@@ -25,14 +25,14 @@ TEXT_CHARS = 240
 SAME = 0.85  # share of terms in common (Jaccard) from which two prompts ask the same thing
 SIBLINGS = 0.6  # ... or, where so many came once or twice each, from here on
 SIBLINGS_SEEN, SELDOM = 3, 2
+NEAR = 0.3  # ... from which their answers have something in common
 COVERED = 0.6  # weight of an earlier answer's n-grams from which an answer covers it: bench/similarity.py
 OTHERS = 4  # answers to other prompts that the weights need ...
 COVERED_ALONE = 0.7  # ... and what is asked for without them
-NEAR = 0.3  # ... from which their answers have something in common
 LEAST_TERMS = 3  # of a prompt that is like another
 POSTINGS = 256  # that one search looks at
 FINALISTS = 8
-NEW_ANSWERS, YOUNG_ANSWERS = 16, 64  # until then each answer is learned, then every 4th, then ...
+NEW_ANSWERS, YOUNG_ANSWERS = 16, 32  # until then each answer is learned, then every 4th, then ...
 YOUNG_ONE_IN, GROWN_ONE_IN = 4, 32
 DOOR_BYTES = 1024
 DOOR_FULL = DOOR_BYTES * 2  # bits: a quarter
@@ -86,13 +86,18 @@ class References:
         self._entries: list[Entry] = []
         self._used: list[int] = []  # fold in which an entry was last met
         self._slots: dict[bytes, int] = {}
-        self._index: dict[int, list[int]] | None = None
-        self._expectations: dict[int, Expectation | None] = {}
-        self._shapes: dict[int, frozenset[bytes]] = {}
-        self._grams: list[dict[int, int]] | None = None
+        self._derive_anew()
         self._packed: list[msgspec.Raw | None] = []
         self._whole: bytes | None = None
         self._door = bytearray(DOOR_BYTES)
+
+    def _derive_anew(self) -> None:
+        """Forget what follows from the entries: it is worked out when it is needed."""
+        self._index: dict[int, list[int]] | None = None
+        self._expectations: dict[int, Expectation | None] = {}
+        self._shapes: dict[int, frozenset[bytes]] = {}
+        self._grams: dict[int, Counts] | None = None  # of each entry's first text
+        self._rarity: Rarity | None = None  # learned from them
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -119,16 +124,19 @@ class References:
         """
         if place.nearness == "near" or not place.entry.texts:
             return False
-        if self._grams is None:
-            self._grams = [count_grams(entry.texts[0]) if entry.texts else {} for entry in self._entries]
-        rarity = Rarity()
-        others = 0
-        for slot, counts in enumerate(self._grams):
-            if counts and slot != place.slot:
-                rarity.learn(counts)
-                others += 1
+        if self._grams is None or self._rarity is None:
+            self._grams = {
+                slot: counts
+                for slot, entry in enumerate(self._entries)
+                if entry.texts and (counts := count_grams(entry.texts[0]))
+            }
+            self._rarity = Rarity()
+            for counts in self._grams.values():
+                self._rarity.learn(counts)
+        own = self._grams.get(place.slot)
+        rarity = self._rarity if own is None else self._rarity.without(own)
         answer = rarity.weigh(count_grams(text))
-        least = COVERED if others >= OTHERS else COVERED_ALONE
+        least = COVERED if len(self._grams) - (own is not None) >= OTHERS else COVERED_ALONE
         return any(_covers(rarity, answer, known) >= least for known in place.entry.texts)
 
     def shape(self, key: bytes) -> frozenset[bytes]:
@@ -200,7 +208,7 @@ class References:
         n = min(self._entries[slot].consensus.n for slot in known)
         if n < NEW_ANSWERS:
             return True
-        return lot % (YOUNG_ONE_IN if n < YOUNG_ANSWERS // 2 else GROWN_ONE_IN) == 0
+        return lot % (YOUNG_ONE_IN if n < YOUNG_ANSWERS else GROWN_ONE_IN) == 0
 
     def wants_text(self, prompt: Prompt) -> bool:
         """Whether the beginning of an answer is of use too."""
@@ -307,10 +315,7 @@ class References:
         self._used = [used[slot] for slot in kept]
         self._packed = [self._packed[slot] for slot in kept]
         self._slots = {entry.key: slot for slot, entry in enumerate(self._entries)}
-        self._expectations = {}
-        self._shapes = {}
-        self._index = None
-        self._grams = None
+        self._derive_anew()
         self._whole = None
 
     def pack(self) -> tuple[bytes, list[int], bytes]:
@@ -328,10 +333,7 @@ class References:
         self._packed = [None] * len(self._entries)
         self._used = used
         self._slots = {entry.key: slot for slot, entry in enumerate(self._entries)}
-        self._expectations = {}
-        self._shapes = {}
-        self._index = None
-        self._grams = None
+        self._derive_anew()
         self._whole = packed
         self._door = bytearray(door)
 

@@ -6,23 +6,14 @@ an endpoint that is creative by nature scores 1 for being as creative as ever.
 """
 
 from collections.abc import Container
-from math import log2
 from typing import NamedTuple
 from zlib import crc32
 
 from lumina_schemas.score import QualityReason, Tier
-from lumina_streams.core.quality.answer import Answer, answer_text, shape_terms, value_terms, value_texts
+from lumina_streams.core.quality.answer import Answer, answer_text
 from lumina_streams.core.quality.consensus import ECHO, Compared, compare
 from lumina_streams.core.quality.fit import QualityTest
-from lumina_streams.core.quality.history import (
-    BINS,
-    LENGTH_STEPS,
-    PLACES,
-    RATIO_MIDDLE,
-    RATIO_STEPS,
-    Reading,
-    bin_of,
-)
+from lumina_streams.core.quality.history import PLACES, Reading, bin_of, length_bin, ratio_bin
 from lumina_streams.core.quality.language import language_of
 from lumina_streams.core.quality.prompt import Prompt, prompt_of
 from lumina_streams.core.quality.references import NEARNESSES, Place, References
@@ -141,7 +132,7 @@ def judge(call: Call, references: References, test: QualityTest, rules: Rules) -
         place = references.find(prompt)
     if is_text and not found.signs and prompt is not None and not call.tool_calls:
         _language(answer, prompt, test, found)
-        values = shape_terms(answer.json) + value_terms(answer.json) if is_json else None
+        values = answer.shape + [term for term, _ in answer.values] if is_json else None
         if values is not None:
             _shape(call, values, references, found)
         echoed = _echo(answer, prompt)
@@ -189,7 +180,7 @@ def judge(call: Call, references: References, test: QualityTest, rules: Rules) -
             likeness,
             is_json,
             answer.language if is_text else "",
-            min(int(log2(answer.length) * LENGTH_STEPS), BINS - 1) if is_text else UNKNOWN,
+            length_bin(answer.length) if is_text else UNKNOWN,
             version,
         ),
     )
@@ -295,21 +286,20 @@ def _compare(
     echoes = any(number in text for number in prompt.numbers())
     compared = compare(expected, text if values is None else frozenset(values), echoes)
     length = answer.length / max(expected.length, 1)
-    ratio = min(max(int(log2(max(length, 1e-9)) * RATIO_STEPS + RATIO_MIDDLE), 0), BINS - 1)
     is_asked = place.nearness == "exact" or (place.nearness == "template" and expected.various)
     if is_asked and not answer.is_cut:
         contradicts = bool(compared.missing) and _contradicts(answer, prompt, values, place, compared)
         found.judge("contradiction", contradicts)
     if place.nearness != "near" and test.short:
-        usual = test.recall[NEARNESSES.index(place.nearness)] if test.recall else None
+        usual = test.usual(place.nearness)
         lost = usual is None or compared.recall < usual.median
         found.judge("short", length < test.short and lost)
-    return compared.recall, ratio
+    return compared.recall, ratio_bin(length)
 
 
 def _likeness(recalled: float, echoed: float | None, place: Place, test: QualityTest) -> float | None:
     """Score by likeness: of what earlier answers agree on, and of what the prompt is about, the better."""
-    usual = test.recall[NEARNESSES.index(place.nearness)] if test.recall else None
+    usual = test.usual(place.nearness)
     if usual is None or usual.low <= 0.0:
         return None
     score = usual.score(recalled)
@@ -380,9 +370,7 @@ def values_of(answer: Answer, prompt: Prompt, values: list[bytes] | None) -> lis
         given = prompt.digits
         return [crc32(group) for group in digits(answer.plain) if group not in given]
     asked = prompt.plain
-    return [
-        crc32(term) for term, text in value_texts(answer.json) if len(text) < 2 or plain(text) not in asked
-    ]
+    return [crc32(term) for term, text in answer.values if len(text) < 2 or plain(text) not in asked]
 
 
 def _is_replaced(term: bytes, values: list[bytes]) -> bool:
