@@ -39,10 +39,10 @@ demo: $(VENV)/.runtime
 reset: $(VENV)/.runtime
 	@exec $(BIN)/lumina reset $(ARGS)
 
-# Attacks wait more than they work: two at a time, each beside a broker of its own.
+# Many tests wait more than they work: two files, two attacks at a time, each beside a broker of its own.
 test: $(VENV)/.dev
 ifeq ($(ARGS),)
-	$(BIN)/pytest --ignore=tests/faults
+	$(BIN)/pytest -n 2 --dist loadfile --ignore=tests/faults
 	$(BIN)/pytest -n 2 tests/faults
 else
 	$(BIN)/pytest $(ARGS)
@@ -81,6 +81,7 @@ bench: $(VENV)/.runtime
 	$(BIN)/python bench/series.py --synthetic 1000
 	$(BIN)/python bench/throughput.py
 	$(BIN)/python bench/latency.py
+	$(BIN)/python bench/api.py
 
 setup: $(VENV)/.dev
 

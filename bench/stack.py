@@ -22,6 +22,7 @@ def running_stack(**env: str) -> Iterator[dict[str, Any]]:
         ports = _free_ports(4)
         environment = os.environ | {
             "DEMO": "0",
+            "LUMINA_DAILY_TRACE_LIMIT": "0",
             "LUMINA_DATA_DIR": folder,
             "LUMINA_PORT": str(ports[0]),
             "LUMINA_OTLP_HTTP_PORT": str(ports[1]),

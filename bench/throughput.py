@@ -23,7 +23,9 @@ LOOK_EVERY_S = 0.75
 
 async def visible(session: aiohttp.ClientSession, api: str) -> int:
     """Calls that REST counts now."""
-    async with session.get(f"{api}/api/v1/costs", params={"project": PROJECT, "since": "2h"}) as response:
+    async with session.get(
+        f"{api}/api/v1/costs/breakdown", params={"project": PROJECT, "since": "2h"}
+    ) as response:
         response.raise_for_status()
         totals = (await response.json())["totals"]
         return int(totals["calls"])

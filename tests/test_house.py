@@ -241,3 +241,11 @@ def test_generated_files_match_the_code(module: str) -> None:
         text=True,
     )
     assert check.returncode == 0, check.stderr
+
+
+def test_a_command_starts_without_the_engines_of_the_server() -> None:
+    """They take a second to load, and DuckDB says at the end of a process what it leaves behind."""
+    said = "import sys, lumina_api.cli; print(*({'duckdb', 'fastapi', 'pyarrow'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == ""
+    assert run.stderr == ""

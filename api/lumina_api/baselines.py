@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from lumina_api.kafka import admin_client, partition_counts
 from lumina_schemas.baseline import SeriesBaseline
 from lumina_schemas.kafka import client_options
+from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import DETECT_CHANGELOG
 from lumina_streams.core.baseline.report import report
-from lumina_streams.core.series.keys import HOT, cold_key, rules_key
+from lumina_streams.core.series.keys import HOT, cold_key, hot_key, rules_key
 from lumina_streams.core.series.revision import is_newer, payload_of
 from lumina_streams.core.series.rulebook import RuleBook
 from lumina_streams.core.series.rules import Rules
@@ -36,8 +37,12 @@ class Unreadable(RuntimeError):
     """Kafka does not give what it says it has, or a state is not to be understood."""
 
 
-async def known_series(settings: Settings, wanted: Wanted, now_ms: int) -> AsyncIterator[SeriesBaseline]:
+async def known_series(
+    settings: Settings, wanted: Wanted, now_ms: int, series_id: str | None = None
+) -> AsyncIterator[SeriesBaseline]:
     """What each wanted series is used to; `now_ms` decides which are stale.
+
+    Of one series (`series_id`) only its partition is read, and no other state unpacked.
 
     Raises LookupError where the topic is missing, Unreadable, KafkaError, OSError.
     """
@@ -48,12 +53,12 @@ async def known_series(settings: Settings, wanted: Wanted, now_ms: int) -> Async
         raise LookupError(f"Topic {topic} does not exist. `lumina up` or `lumina topics --create` makes it.")
     defaults = Rules.from_settings(settings)
     async with _consumer(settings) as consumer:
-        for number in range(count):
+        for number in range(count) if series_id is None else (partition_of(series_id, count),):
             values: dict[bytes, bytes] = {}
             for left in reversed(range(ROUNDS)):
                 await _read(consumer, TopicPartition(topic, number), values)
                 try:
-                    found = [*_reports(values, number, defaults, wanted, now_ms)]
+                    found = [*_reports(values, number, defaults, wanted, now_ms, series_id)]
                     break
                 except ValueError as error:
                     if not left:
@@ -63,14 +68,19 @@ async def known_series(settings: Settings, wanted: Wanted, now_ms: int) -> Async
 
 
 def _reports(
-    values: dict[bytes, bytes], number: int, defaults: Rules, wanted: Wanted, now_ms: int
+    values: dict[bytes, bytes],
+    number: int,
+    defaults: Rules,
+    wanted: Wanted,
+    now_ms: int,
+    series_id: str | None,
 ) -> list[SeriesBaseline]:
     """What the states of a partition say. Raises ValueError where one cannot be read."""
     packed = values.get(rules_key(number))
     book = RuleBook(defaults) if packed is None else RuleBook.unpack(payload_of(packed), defaults)
     found = []
     for key, stored in values.items():
-        if not key.startswith(HOT):
+        if not key.startswith(HOT if series_id is None else hot_key(series_id)):
             continue
         hot = payload_of(stored)
         version = cold_version(hot)

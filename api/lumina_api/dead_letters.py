@@ -8,7 +8,7 @@ and failed again, whose remains are what is left of them.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -122,8 +122,21 @@ def letter_of(record: ConsumerRecord, settings: Settings) -> DeadLetter:
     )
 
 
-def planned(letters: Sequence[DeadLetter], chosen: Iterable[DeadLetter], epoch: str) -> Plan:
-    """What to land for the chosen ones of all letters of a dlq whose Kafka id is `epoch`.
+def chosen(
+    letters: Iterable[DeadLetter], stage: str = "", reason: str = "", since_ms: int | None = None
+) -> list[DeadLetter]:
+    """Letters of a stage, whose reason contains a text, written since then (Unix ms); "" and None: any."""
+    return [
+        letter
+        for letter in letters
+        if (not stage or letter.stage == stage)
+        and reason in letter.reason
+        and letter.at_ms >= (since_ms or 0)
+    ]
+
+
+def planned(letters: Sequence[DeadLetter], wanted: Iterable[DeadLetter], epoch: str) -> Plan:
+    """What to land for the wanted ones of all letters of a dlq whose Kafka id is `epoch`.
 
     Of copies only the first is sent, so that all of them are one position. A letter that was re-driven
     before and failed again is not sent itself: what is left of it lies in later letters, and those are sent.
@@ -136,7 +149,7 @@ def planned(letters: Sequence[DeadLetter], chosen: Iterable[DeadLetter], epoch: 
         if original is letter and again is not None and again.epoch == epoch:
             left[again.partition, again.offset].append(letter)
     plan, seen = Plan(), set()
-    for letter in chosen:
+    for letter in wanted:
         original = first[_identity(letter)]
         if original is not letter:
             plan.copies.append((letter, original))
@@ -211,6 +224,30 @@ async def all_letters(settings: Settings) -> list[DeadLetter]:
         attempts = max(letter.attempts, before.attempts + 1) if before else letter.attempts
         found[letter.place] = replace(letter, attempts=attempts)
     return [found[place] for place in sorted(found)]
+
+
+async def newest(
+    settings: Settings, consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], most: int
+) -> list[DeadLetter]:
+    """At most so many letters of each partition, those before its end, without bodies; the newest first.
+
+    `consumer` reads nothing else meanwhile. Raises KafkaError.
+    """
+    found: list[DeadLetter] = []
+    consumer.assign(list(ends))
+    try:
+        begins = await consumer.beginning_offsets(list(ends))
+        todo = {partition for partition, end in ends.items() if end > begins[partition]}
+        for partition in todo:
+            consumer.seek(partition, max(begins[partition], ends[partition] - most))
+        while todo := {
+            partition for partition in todo if await consumer.position(partition) < ends[partition]
+        }:
+            for batch in (await consumer.getmany(*todo, timeout_ms=500, max_records=most)).values():
+                found += [letter_of(record, settings) for record in batch]
+    finally:
+        consumer.unsubscribe()  # else it fetches on, bodies included, for nobody
+    return sorted(found, key=lambda letter: (-letter.at_ms, letter.place))
 
 
 async def record_at(settings: Settings, place: Place) -> ConsumerRecord | None:

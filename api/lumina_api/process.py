@@ -13,6 +13,8 @@ import structlog
 import uvicorn
 import uvloop
 
+from lumina_api.access.binding import check_access
+from lumina_api.access.refused import AccessSettingsError
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 
@@ -41,6 +43,15 @@ class Server(uvicorn.Server):
         self.stopping.set()
 
 
+def renderer() -> structlog.dev.ConsoleRenderer:
+    """What writes log lines. Where `rich` is installed structlog's own would show the variables of each frame
+    of a traceback: prompts, what was searched for, keys.
+    """
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+
+
 def run(name: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     """Run a server until it is told to stop; exit status 1 where it cannot do its work here."""
     settings = Settings()
@@ -48,11 +59,13 @@ def run(name: str, serve: Callable[[Settings], Coroutine[Any, Any, None]]) -> No
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        processors=[*structlog.get_config()["processors"][:-1], renderer()],
     )
     # aiokafka repeats every failed attempt as an error; sink and views say once what it means.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
         client_options(settings)  # what is wrong there does not get right by trying again
+        check_access(settings)
         uvloop.run(serve(settings))
-    except (KafkaSettingsError, OSError) as error:
+    except (AccessSettingsError, KafkaSettingsError, OSError) as error:
         sys.exit(f"{name}: {error}")

@@ -1,20 +1,25 @@
 """Topics at start-up: the missing ones of `lumina_schemas.topics` are created, the present ones are checked.
 
-A cluster's own defaults change nothing: every setting is explicit. Nothing that exists is ever altered.
+A cluster's own defaults change nothing: every setting is explicit. Nothing that exists is ever altered, but
+for the retention of topics where LUMINA_MANAGE_TOPICS says so.
 """
 
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from lumina_api.kafka import admin_client, partition_counts
+from lumina_api.kafka import admin_client, partition_counts, topic_settings
+from lumina_api.topic_drift import Difference, alter, differences
 from lumina_schemas.generation import obstacle
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import TOPICS, Topic
+
+log = structlog.get_logger(__name__)
 
 # A new topic is known to one broker before it is known to all: whoever asks in between sees nothing.
 DEADLINE_S = 30.0
@@ -32,6 +37,8 @@ class Provisioned:
 
     created: tuple[str, ...]
     partitions: dict[str, int]
+    changed: tuple[Difference, ...] = ()
+    """Settings that were made as LUMINA_RETENTION_DAYS wants them."""
 
 
 def wanted(settings: Settings, topics: Iterable[Topic] = TOPICS) -> list[Topic]:
@@ -84,8 +91,11 @@ async def provision(settings: Settings, deadline_s: float = DEADLINE_S) -> Provi
             while ours - (counts := await partition_counts(admin)).keys():
                 await asyncio.sleep(0.05)
             series_partitions(counts, settings)  # somebody else may have created them meanwhile
+            changed = await _manage(admin, settings) if settings.manage_topics else ()
             return Provisioned(
-                tuple(settings.topic(topic) for topic in new), {name: counts[name] for name in sorted(ours)}
+                tuple(settings.topic(topic) for topic in new),
+                {name: counts[name] for name in sorted(ours)},
+                changed,
             )
     except TimeoutError as error:
         raise ProvisionError(
@@ -97,6 +107,17 @@ async def provision(settings: Settings, deadline_s: float = DEADLINE_S) -> Provi
             f"Kafka at {options['bootstrap_servers']} cannot be used: {error!r}. Check "
             "KAFKA_BOOTSTRAP_SERVERS and the KAFKA_ security settings."
         ) from error
+
+
+async def _manage(admin: AIOKafkaAdminClient, settings: Settings) -> tuple[Difference, ...]:
+    """Have Kafka keep records as long as LUMINA_RETENTION_DAYS wants; returns what was changed."""
+    topics = wanted(settings)
+    found = await topic_settings(admin, [settings.topic(topic) for topic in topics])
+    changes = differences(settings, found, topics)
+    await alter(client_options(settings), changes)
+    for change in changes:
+        log.info("topic changed", **change._asdict())
+    return tuple(changes)
 
 
 async def remove(settings: Settings) -> None:

@@ -17,11 +17,19 @@ SignalKind = Literal[
     "unpriced",
     "no_data",
     "series_limit",
+    "budget",
+    "trace_limit",
 ]
 AlertKind = Literal[SignalKind, "cost_and_quality"]
 """Kind of the leading signal; cost and quality together are a kind of their own."""
 
-Unit = Literal["usd_per_call", "tokens_per_call", "usd_per_min", "ms", "share", "score", "s", "series"]
+PROJECT_KINDS = frozenset({"budget", "trace_limit"})
+"""Kinds of alerts on a whole project or service: a command on one says its `project`."""
+
+Unit = Literal[
+    "usd_per_call", "tokens_per_call", "usd_per_min", "ms", "share", "score", "s", "series", "usd", "traces"
+]
+Feedback = Literal["useful", "noise"]
 AlertState = Literal["open", "acknowledged", "snoozed", "resolved"]
 Severity = Literal["info", "warning", "critical"]
 Reason = Literal["recovered", "adopted", "manual", "false", "silent"]
@@ -132,6 +140,7 @@ class Alert(Struct, frozen=True, kw_only=True, omit_defaults=True):
     top_spans: tuple[TopSpan, ...] = ()
     answers: Answers | None = None
     changed_attributes: tuple[ChangedAttribute, ...] = ()
+    feedback: Feedback | None = None  # what somebody said of it, the last time
     missing: tuple[str, ...] = ()  # what this alert could not look at, and why
     history: tuple[Transition, ...] = ()
     links: dict[str, str] = field(default_factory=dict)  # name -> path below the API's address

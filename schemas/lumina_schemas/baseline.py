@@ -50,4 +50,5 @@ class SeriesBaseline(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ready_in_min: float | None = None  # at the present rate; absent where ready, or without calls
     calls_per_min: float = 0.0  # over the last hour before the newest call
     newest: str | None = None  # RFC 3339: event time of the newest call
+    references: int = 0  # prompts whose earlier answers new ones are held against, 64 at most
     measures: tuple[MeasureBaseline, ...] = ()

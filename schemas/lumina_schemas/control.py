@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from lumina_schemas.alert import Feedback
 from lumina_schemas.source import Source
 
 CONTROL_VERSION = 1
@@ -54,13 +55,15 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     v: int  # CONTROL_VERSION
-    type: Literal["acknowledge", "snooze", "resolve"]
+    type: Literal["acknowledge", "snooze", "resolve", "feedback"]
     alert_id: Annotated[str, Meta(min_length=1, max_length=64)]
     series_id: Annotated[str, Meta(pattern="^[0-9a-f]{16}$")]
     by: Annotated[str, Meta(min_length=1, max_length=200)]  # who asks: a name, an address, a tool
     note: Annotated[str, Meta(max_length=1000)] = ""
     until: Moment | None = None  # snooze: its end, RFC 3339 with offset, in the series' event time
     reason: Literal["manual", "false"] | None = None  # resolve: `false` = false alarm; absent = manual
+    feedback: Feedback | None = None  # feedback: whether the alert was of use
+    project: Annotated[str, Meta(max_length=500)] = ""  # of an alert of a whole project (budget, trace_limit)
 
 
 class Mark(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -107,4 +110,6 @@ def problem_of(command: Command) -> str:
         return f"`until` belongs to a snooze; this is `{command.type}`."
     if command.type != "resolve" and command.reason is not None:
         return f"`reason` belongs to a resolve; this is `{command.type}`."
+    if (command.type == "feedback") != (command.feedback is not None):
+        return "`feedback` (useful or noise) and the type `feedback` go together."
     return ""

@@ -11,16 +11,22 @@ from typing import Any
 import msgspec
 
 from lumina_schemas.alert import Alert
+from lumina_schemas.audit import AuditEntry
 from lumina_schemas.baseline import SeriesBaseline
+from lumina_schemas.budget import Budget, BudgetChange
 from lumina_schemas.call import Call
 from lumina_schemas.control import Command, Mark, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.correction import Correction
+from lumina_schemas.erasure import Erasure
 from lumina_schemas.generated import run
+from lumina_schemas.key import ApiKey, KeyUse
 from lumina_schemas.price import Price
+from lumina_schemas.project import ProjectSettings, Spend, Traces
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.score import Score
 from lumina_schemas.series import KnownSeries
 from lumina_schemas.span import Content, Span
+from lumina_schemas.usage import UsedTraces
 
 RECORDS: dict[str, type[msgspec.Struct]] = {
     "span": Span,
@@ -34,6 +40,16 @@ RECORDS: dict[str, type[msgspec.Struct]] = {
     "rule": Rule,
     "rule-change": RuleChange,
     "price": Price,
+    "key": ApiKey,
+    "key-use": KeyUse,
+    "budget": Budget,
+    "budget-change": BudgetChange,
+    "project": ProjectSettings,
+    "erasure": Erasure,
+    "spend": Spend,
+    "traces": Traces,
+    "used-traces": UsedTraces,
+    "audit": AuditEntry,
     "correction": Correction,
     "score": Score,
     "call": Call,

@@ -103,6 +103,57 @@ class Settings(BaseSettings):
         default=1.5, description="How long a request waits for Kafka's acknowledgement before it gets 503."
     )
 
+    # Access
+    auth_required: bool = Field(
+        default=False,
+        validation_alias=_standard("AUTH_REQUIRED"),
+        description="Whether every request needs a key. Without it servers bind loopback addresses only.",
+    )
+    allow_open: bool = Field(
+        default=False,
+        description="Bind any address although no key is required. Whoever reaches it reads and writes all.",
+    )
+    admin_key: str = Field(
+        default="",
+        repr=False,
+        description="A key with the scope admin that is not on Kafka: to make the first ones. 32 characters "
+        "at least.",
+    )
+    session_hours: float = Field(
+        default=12.0, gt=0, le=24 * 30, description="How long a login of the dashboard lasts, hours."
+    )
+    cors_origins: str = Field(
+        default="",
+        description="Origins whose pages may call REST and OTLP: `https://a.example,https://b.example`; "
+        "`*` is any, without cookies. Empty: none.",
+    )
+    max_request_bytes: int = Field(
+        default=1_048_576, ge=10_000, description="Largest body of a REST request; larger gets 413."
+    )
+    request_timeout_s: float = Field(
+        default=30.0, gt=0, description="How long a REST request may take before it gets 504."
+    )
+
+    # Limits and retention
+    daily_trace_limit: int = Field(
+        default=50_000,
+        ge=0,
+        description="Distinct traces a project and UTC day that the gateways take; 0 = no limit.",
+    )
+    retention_days: float = Field(
+        default=7.0, ge=0, description="Days that the views keep spans and resolved alerts; 0 = for ever."
+    )
+    retention_at: str = Field(
+        default="02:00",
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Time of day, UTC, at which the views let go of what is older.",
+    )
+    manage_topics: bool | None = Field(
+        default=None,
+        description="Whether Lumina sets the retention of its topics to LUMINA_RETENTION_DAYS. Default: on "
+        "its own local Kafka only; elsewhere `lumina doctor` says what differs.",
+    )
+
     # Detection
     cost_spike_pct: float = Field(
         default=20.0,
@@ -214,6 +265,11 @@ class Settings(BaseSettings):
         validation_alias=_standard("DEMO"),
         description="`make up` plays demo traffic; 0 = never.",
     )
+
+    @field_validator("manage_topics", mode="before")
+    @classmethod
+    def _undecided(cls, value: object) -> object:
+        return None if value == "" else value
 
     @field_validator("views_path", "cache_dir", "prices_file", mode="before")
     @classmethod

@@ -22,3 +22,11 @@ class Source(NamedTuple):
     partition: int
     offset: int
     ordinal: int
+
+
+class Place(NamedTuple):
+    """Where a record of `lumina.spans` lies: Kafka's id of the topic, partition, offset."""
+
+    epoch: str
+    partition: int
+    offset: int

@@ -6,10 +6,13 @@ from typing import Literal
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 
-PartitionedBy = Literal["any", "series", "key"]
+PartitionedBy = Literal["any", "series", "project", "key"]
 
 STREAM = "stream"
 """The app that keeps a state for each series; its id is its consumer group."""
+
+ACTOR = "actor"
+"""The app that keeps a state for each project, and talks to the world."""
 
 
 def numbered(name: str, generation: int) -> str:
@@ -21,8 +24,9 @@ def numbered(name: str, generation: int) -> str:
 class Topic:
     """A topic's declaration.
 
-    `name` is without prefix. `by_series` topics share one partition count, fixed for a generation:
-    start-up refuses any inequality. `config` holds Kafka topic settings beside cleanup and retention.
+    `name` is without prefix. Topics by series share one partition count, fixed for a generation, and so do
+    those by project, for ever: start-up refuses any inequality. `config` holds Kafka topic settings beside
+    cleanup and retention.
     """
 
     name: str
@@ -124,7 +128,7 @@ ALERTS = Topic(
     "alerts",
     "the alert's whole current state, key = alert id",
     partitioned_by="key",
-    writer="detect",
+    writer="detect; projects (kinds budget, trace_limit)",
     readers=("views", "notify", "anyone"),
     cleanup="compact",
     config=COMPACTED,
@@ -138,10 +142,10 @@ COMMANDS = Topic(
 )
 SETTINGS = Topic(
     "settings",
-    "keys, rules, webhooks, prices, erasures; key = kind/id, tombstone = removed",
+    "keys, rules, budgets, prices, projects, erasures; key = kind/id, tombstone = removed",
     partitioned_by="key",
     writer="api, or anyone",
-    readers=("routers", "normalise", "views"),
+    readers=("routers", "normalise", "gateway", "views"),
     cleanup="compact",
     config=COMPACTED,
 )
@@ -167,6 +171,34 @@ SERIES = Topic(
     cleanup="compact,delete",
     retention_ms=14 * DAY_MS,
     config=ARRIVAL | COMPACTED,
+)
+# The sum of a month has to be rebuilt from it where its agent's state is lost.
+PROJECTS = Topic(
+    "projects",
+    "the log of every project: what calls cost, budgets, traces of the day, commands; key = project",
+    partitioned_by="project",
+    writer="detect, gateway, routers, projects (ticks)",
+    readers=("projects",),
+    retention_ms=35 * DAY_MS,
+    config=ARRIVAL,
+)
+USAGE = Topic(
+    "usage",
+    "which traces each gateway took today (fingerprints), and when keys were last used; key = project",
+    partitioned_by="key",
+    writer="gateway, api",
+    readers=("gateway", "api", "`lumina usage`"),
+    retention_ms=2 * DAY_MS,
+    config=ARRIVAL,
+)
+AUDIT = Topic(
+    "audit",
+    "who changed what through REST or the command line, key = project",
+    partitioned_by="key",
+    writer="api, `lumina`",
+    readers=("views", "anyone"),
+    retention_ms=90 * DAY_MS,
+    config=ARRIVAL,
 )
 REPLAYS = Topic(
     "replays",
@@ -195,6 +227,16 @@ DETECT_CHANGELOG = Topic(
     config=COMPACTED,
     changelog_of=STREAM,
 )
+PROJECTS_CHANGELOG = Topic(
+    "actor-projects-changelog",
+    "Faust's changelog of the projects table: p|project what it has spent, its budgets and their alerts",
+    partitioned_by="project",
+    writer="projects",
+    readers=("projects",),
+    cleanup="compact",
+    config=COMPACTED,
+    changelog_of=ACTOR,
+)
 
 TOPICS: tuple[Topic, ...] = (
     OTLP,
@@ -208,9 +250,13 @@ TOPICS: tuple[Topic, ...] = (
     SETTINGS,
     CORRECTIONS,
     SERIES,
+    PROJECTS,
+    USAGE,
+    AUDIT,
     REPLAYS,
     DLQ,
     DETECT_CHANGELOG,
+    PROJECTS_CHANGELOG,
 )
 
 DECLARED = {topic.name: topic for topic in TOPICS}
@@ -218,5 +264,14 @@ DECLARED = {topic.name: topic for topic in TOPICS}
 TYPE_HEADER = "lumina-type"
 """Header of a control message in `lumina.spans` (score, command, rules, mark, tick); span batches lack it."""
 
+COPY_HEADER = "lumina-copy-of"
+"""Header of a span batch that `lumina partitions` copied and the old workers had not committed: where it lay,
+a `Place`. One for each generation that it came through."""
+
 PROJECT_HEADER = "lumina-project"
 """Header of a landed OTLP message: the project that the gateway authenticated or was told."""
+
+IMPORTED_HEADER = "lumina-imported"
+"""Header of what `lumina import` wrote: a digest of the record. History: detect learns from such spans and
+raises no
+alert about them, and whoever tells people of alerts passes such alerts over."""

@@ -7,6 +7,9 @@ from importlib.resources import files
 
 _PART = re.compile(r"^-- part: (\S+)\n", re.MULTILINE)
 
+# Comments stay in the file: what a statement takes in at a {mark} may have several lines.
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
+
 
 @cache
 def parts() -> dict[str, str]:
@@ -16,7 +19,7 @@ def parts() -> dict[str, str]:
     names, bodies = rest[::2], rest[1::2]
     if len(set(names)) != len(names):
         raise ValueError("views.sql names a part twice")
-    return {name: body.strip() for name, body in zip(names, bodies, strict=True)}
+    return {name: _COMMENT.sub("", body).strip() for name, body in zip(names, bodies, strict=True)}
 
 
 def part(name: str) -> str:

@@ -51,6 +51,7 @@ class Start:
         topics = [topic for topic in topics if settings.uses(topic)]
         self.names = [settings.topic(topic) for topic in topics]
         self.by_series = [settings.topic(topic) for topic in topics if topic.partitioned_by == "series"]
+        self.by_project = [settings.topic(topic) for topic in topics if topic.partitioned_by == "project"]
         self.why = "starting"
 
     async def partitions(self) -> int:
@@ -97,12 +98,13 @@ class Start:
         self.why = why
 
     def _agreed(self, facts: dict[str, TopicFacts]) -> int:
-        counts = {name: facts[name].partitions for name in self.by_series}
-        if len(set(counts.values())) > 1:
-            raise StartError(
-                f"These topics must have equally many partitions: {counts}. A series would be processed "
-                "where its state is not. Recreate the wrong one, or use another LUMINA_TOPIC_PREFIX."
-            )
+        for what, names in (("project", self.by_project), ("series", self.by_series)):
+            counts = {name: facts[name].partitions for name in names}
+            if len(set(counts.values())) > 1:
+                raise StartError(
+                    f"These topics must have equally many partitions: {counts}. A {what} would be processed "
+                    "where its state is not. Recreate the wrong one, or use another LUMINA_TOPIC_PREFIX."
+                )
         return next(iter(counts.values()))
 
 
@@ -117,6 +119,13 @@ def run_worker(name: str, topics: Sequence[Topic], register: Register, check: Ch
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # Where `rich` is installed structlog's own renderer shows the variables of each frame: prompts.
+        processors=[
+            *structlog.get_config()["processors"][:-1],
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+            ),
+        ],
     )
     # aiokafka repeats every failed attempt as an error; whatever ends a worker says once what it means.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

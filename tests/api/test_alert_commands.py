@@ -1,5 +1,6 @@
-"""`lumina ack`, `snooze`, `resolve`, `mark`, `rule` against a real Kafka: what they write and answer."""
+"""`lumina ack`, `snooze`, `resolve`, `mark`, `rule`, `budget` against a real Kafka: what they write."""
 
+import getpass
 import json
 import subprocess
 import sys
@@ -9,16 +10,19 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 
 from api.backtest.recorded import recorded
 from api.views.span_lines import alert
 from lumina_schemas.alert import Alert
+from lumina_schemas.audit import AuditEntry
+from lumina_schemas.budget import Budget
 from lumina_schemas.control import Command, Mark, problem_of
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import Rule
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import ALERTS, COMMANDS, SETTINGS, SPANS
+from lumina_schemas.topics import ALERTS, AUDIT, COMMANDS, SETTINGS, SPANS
 from topic_log import everything
 
 pytestmark = pytest.mark.kafka
@@ -76,6 +80,67 @@ async def test_what_people_decide_is_a_command_on_the_alerts_own_partition(
     assert found["resolve"].by
     for record in await everything(settings, settings.topic(COMMANDS)):
         assert record.partition == partition_of(record.key.decode(), settings.partitions)
+
+
+async def test_feedback_is_a_command_also_on_a_resolved_alert(settings: Settings, lumina: Lumina) -> None:
+    known = alert(1, id="5f0d2f6e-1", state="resolved")
+    other = alert(2, id="6f0d2f6e-2", kind="budget")
+    await fired(settings, known, other)
+    judged = lumina("feedback", "5f0d2f6e-1", "noise", "--note", "a load test", "--by", "ada")
+    assert judged.returncode == 0, judged.stderr
+    assert "resolved already" not in judged.stderr
+    assert lumina("feedback", "5f0d2f6e-1", "meh").returncode == 2
+    assert lumina("feedback", other.id, "useful").returncode == 0
+    found = {one.alert_id: one for one in await commands(settings)}
+    first = found[known.id]
+    assert (first.type, first.feedback, first.note, first.by) == ("feedback", "noise", "a load test", "ada")
+    assert (first.project, found[other.id].project) == ("", "shop"), (
+        "the project decides about its own alerts"
+    )
+    assert all(problem_of(one) == "" for one in found.values())
+
+
+async def told(settings: Settings) -> list[AuditEntry]:
+    records = await everything(settings, settings.topic(AUDIT))
+    entries = [msgspec.json.decode(record.value, type=AuditEntry) for record in records]
+    return sorted(entries, key=lambda entry: entry.at)
+
+
+async def test_each_change_is_told_to_the_audit_log(settings: Settings, lumina: Lumina) -> None:
+    await fired(settings, alert(1, id="5f0d2f6e-1"))
+    for words in (
+        ("ack", "5f0d2f6e-1", "--note", "mine"),
+        ("rule", "set", "r", "cooldown_s=60", "--project", "shop"),
+        ("rule", "rm", "r"),
+        ("mark", "release 1.4", "--project", "shop"),
+        ("reprice", "--from", "1h", "--to", "0s", "--dry-run"),
+        ("reprice", "--from", "1h", "--to", "0s"),
+    ):
+        done = lumina(*words)
+        assert done.returncode == 0, done.stderr
+    entries = await told(settings)
+    assert [(entry.action, entry.project) for entry in entries] == [
+        ("alert.acknowledge", "shop"),
+        ("rule.set", "shop"),
+        ("rule.remove", "shop"),
+        ("mark.create", "shop"),
+        ("reprice.run", ""),
+    ]
+    assert {entry.by for entry in entries} == {f"cli:{getpass.getuser()}"}
+    assert entries[0].target == "5f0d2f6e-1"
+    assert (entries[1].target, entries[1].change["cooldown_s"]) == ("rules/r", 60)
+    assert entries[3].change["text"] == "release 1.4"
+
+
+async def test_what_cannot_be_told_is_not_done(settings: Settings, lumina: Lumina) -> None:
+    admin = AIOKafkaAdminClient(**client_options(settings))
+    await admin.start()
+    await admin.delete_topics([settings.topic(AUDIT)])
+    await admin.close()
+    refused = lumina("rule", "set", "r", "cooldown_s=60")
+    assert refused.returncode == 1
+    assert f"Topic {settings.topic(AUDIT)} does not exist" in refused.stderr
+    assert await everything(settings, settings.topic(SETTINGS)) == []
 
 
 async def test_what_names_no_alert_writes_nothing(settings: Settings, lumina: Lumina) -> None:
@@ -177,3 +242,39 @@ async def test_rules_are_set_listed_and_removed(settings: Settings, lumina: Lumi
         assert "cost_spike_pct=NUMBER" in refused.stderr
     assert lumina("rule", "set", "x" * 101, "cooldown_s=1").returncode == 2
     assert "There is no rule 'gone'" in lumina("rule", "rm", "gone").stderr
+
+
+async def test_budgets_are_set_listed_and_removed(settings: Settings, lumina: Lumina) -> None:
+    assert "No budgets" in lumina("budget", "list").stdout
+    made = lumina("budget", "set", "of-shop", "--project", "shop", "--service", "search", "--day", "20")
+    assert made.returncode == 0, made.stderr
+    assert lumina("budget", "set", "b", "--project", "acme", "--month", "1500.5").returncode == 0
+    assert lumina("budget", "list").stdout.splitlines() == [
+        "b  acme/*  1,500.50 USD a month, alerts at 50, 80, 100 %",
+        "of-shop  shop/search  20.00 USD a day, alerts at 50, 80, 100 %",
+    ]
+    records = await everything(settings, settings.topic(SETTINGS))
+    (record,) = [one for one in records if one.key == b"budgets/of-shop"]
+    assert record.partition == partition_of("budgets/of-shop", settings.partitions)
+    assert msgspec.json.decode(record.value, type=Budget) == Budget(
+        v=1, project="shop", service="search", period="day", usd=20.0
+    )
+    assert lumina("budget", "rm", "of-shop").returncode == 0
+    assert [json.loads(line)["id"] for line in lumina("budget", "list", "--json").stdout.splitlines()] == [
+        "b"
+    ]
+    for wrong in (["--day", "0"], [], ["--day", "1", "--month", "1"], ["--day", "nan"]):
+        assert lumina("budget", "set", "c", "--project", "shop", *wrong).returncode == 2, wrong
+    assert lumina("budget", "set", "c", "--project", "", "--day", "1").returncode == 2
+    assert "There is no budget 'gone'" in lumina("budget", "rm", "gone").stderr
+
+
+async def test_a_command_on_an_alert_of_a_project_names_the_project(
+    settings: Settings, lumina: Lumina
+) -> None:
+    await fired(settings, alert(1, id="5f0d2f6e-1", kind="budget", project="shop", service="", endpoint=""))
+    resolved = lumina("resolve", "5f0d2f6e-1", "--false")
+    assert resolved.returncode == 0, resolved.stderr
+    assert "today's rules" not in resolved.stdout, "no rule keeps a budget quiet"
+    (command,) = await commands(settings)
+    assert (command.project, command.reason) == ("shop", "false")

@@ -14,11 +14,12 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from e2e.otlp_calls import normal_calls, request
 from lumina_api.dead_letters import DeadLetter, planned
+from lumina_schemas.audit import AuditEntry
 from lumina_schemas.dead_letter import Redriven
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topic_facts import describe
-from lumina_schemas.topics import DLQ, OTLP, OTLP_LOGS
+from lumina_schemas.topics import AUDIT, DLQ, OTLP, OTLP_LOGS
 from topic_log import everything
 
 BODY = request(normal_calls(random.Random(1), 2, 1_800_000_000_000_000_000)).SerializeToString()
@@ -137,6 +138,9 @@ async def test_letters_land_again_as_what_they_were(settings: Settings, lumina: 
     assert f"{names[5]} cannot be re-driven: its topic never_heard_of is no landing topic" in out
     assert f"{names[6]} cannot be re-driven: its stage is 'not named'" in out
     assert "4 dead letters re-driven (3 spans counted)." in out
+    (told,) = await everything(settings, settings.topic(AUDIT))
+    entry = msgspec.json.decode(told.value, type=AuditEntry)
+    assert (entry.action, entry.change["count"]) == ("dlq.redrive", 4), "a dry run is not told"
 
     facts = await describe(client_options(settings), [settings.topic(DLQ)])
     epoch = facts[settings.topic(DLQ)].epoch

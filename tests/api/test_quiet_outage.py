@@ -57,6 +57,9 @@ async def test_an_outage_is_told_once(module: str, warnings: set[str], tmp_path:
         )
         try:
             await asyncio.wait_for(deaf.enough.wait(), DEADLINE_S)
+            async with asyncio.timeout(DEADLINE_S):
+                while not all(warning in log.read_text() for warning in warnings):
+                    await asyncio.sleep(0.05)
             said = log.read_text()  # a connection that is cut while it ends is no outage
         finally:
             process.terminate()

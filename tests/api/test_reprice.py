@@ -15,7 +15,8 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from api.views.span_lines import NOON_NS, SECOND_NS, content, span
 from lumina_api.views import Views, queries
-from lumina_api.views.queries import Filters, Page
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page
 from lumina_schemas.correction import Correction
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings

@@ -58,7 +58,7 @@ class Server:
         return response.status_code, response.json()
 
     async def calls(self) -> int:
-        response = await self.client.get("/api/v1/costs", params=EVER)
+        response = await self.client.get("/api/v1/costs/breakdown", params=EVER)
         assert response.status_code == 200, response.text
         return int(response.json()["totals"]["calls"])
 
@@ -97,9 +97,9 @@ async def test_it_answers_takes_otlp_and_stops_cleanly(
         _, page = await server.ready()
         assert {topic["topic"]: topic["replayed"] for topic in page["topics"]}[settings.topic("spans")] == 1
         metrics = (await server.client.get("/metrics")).text.splitlines()
-        assert f'lumina_views_replayed_ratio{{topic="{settings.topic("spans")}"}} 1' in metrics
-        assert 'lumina_views_stopped{cause="disk_full"} 0' in metrics
-        assert "lumina_views_ready 1" in metrics
+        assert f'lumina_views_replayed_ratio{{topic="{settings.topic("spans")}"}} 1.0' in metrics
+        assert 'lumina_views_stopped{cause="disk_full"} 0.0' in metrics
+        assert "lumina_views_ready 1.0" in metrics
         request = ExportTraceServiceRequest()
         request.resource_spans.add().scope_spans.add().spans.add(
             trace_id=b"t" * 16, span_id=b"s" * 8, name="chat", start_time_unix_nano=1, end_time_unix_nano=2
@@ -114,6 +114,8 @@ async def test_it_answers_takes_otlp_and_stops_cleanly(
             return response.status_code == 200
 
         await until(accepted, "OTLP is not taken")
+        (used,) = (await server.client.get("/api/v1/usage")).json()["items"]
+        assert (used["project"], used["traces"], used["limit"]) == ("default", 1, 50_000)
         assert (await server.client.get("/v1/nothing")).headers["content-type"] == "application/problem+json"
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(15) == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lumina_api.commands.reset import NotOurs, check, contents, empty
+from lumina_api.stack.folder import NotOurs, check, contents, empty
 from lumina_api.stack.process import process_of
 from lumina_api.stack.state import LOCK, Ports, StackState, hold, read_state, running_state, write_state
 

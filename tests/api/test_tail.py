@@ -141,6 +141,12 @@ async def test_spans_calls_and_alerts_are_followed(settings: Settings, follow: F
     assert complaint.startswith(f"Not readable: {settings.topic(SPANS)} partition 1 offset 2")
 
 
+@pytest.mark.parametrize(("service", "shown"), [("", "shop"), ("support", "shop/support")])
+def test_an_alert_of_a_project_shows_its_place(service: str, shown: str) -> None:
+    said = describe_alert(msgspec.structs.replace(ALERT, kind="budget", service=service, endpoint=""))
+    assert f"  {shown}  " in said
+
+
 async def test_a_reader_that_has_seen_enough_is_no_error(settings: Settings, follow: Follow) -> None:
     await send(settings)
     process = follow("tail", "spans", "--from-start")

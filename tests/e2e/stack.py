@@ -101,6 +101,7 @@ class Stack:
             "LUMINA_OTLP_HTTP_PORT": str(self.otlp_port),
             "LUMINA_OTLP_GRPC_PORT": str(self.grpc_port),
             "LUMINA_PORT": str(self.api_port),
+            "LUMINA_DAILY_TRACE_LIMIT": "0",  # long attacks send more
         }
         self.otlp = f"http://127.0.0.1:{self.otlp_port}"
         self.api_url = f"http://127.0.0.1:{self.api_port}"

@@ -1,5 +1,6 @@
 """`lumina baselines` beside a real worker: what it says is what the calls were."""
 
+import asyncio
 import json
 import random
 import subprocess
@@ -13,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 from e2e.otlp_calls import normal_calls, request
 from e2e.stack import Stack, eventually
 from lumina_api.baselines import known_series
+from lumina_api.series_baselines import SeriesBaselines
 from lumina_schemas.baseline import SeriesBaseline
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of, series_id
@@ -76,6 +78,13 @@ async def test_it_says_what_each_series_is_used_to(stack: Stack) -> None:
     assert tokens.p50 is not None
     assert abs(tokens.p50 / inputs[OLD // 2] - 1) < 0.04
     assert young.progress.startswith(f"learning ({young.known}/200, about ")
+
+    now_ms = time.time_ns() // 1_000_000
+    assert [one async for one in known_series(settings, lambda _: True, now_ms, old.series_id)] == [old]
+    known = SeriesBaselines(settings)
+    assert await asyncio.to_thread(known.of, young.series_id) == (young, None)
+    absent = await asyncio.to_thread(known.of, "0" * 16)
+    assert absent.baseline is None and "Detection does not know this series" in str(absent.missing)
 
     (line,) = lumina(stack, "--json", "--endpoint", "old", "--project", "e2e").stdout.splitlines()
     assert msgspec.json.decode(line, type=SeriesBaseline).known == old.known

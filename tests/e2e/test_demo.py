@@ -75,7 +75,7 @@ async def test_the_first_minute(running: Stack) -> None:
     assert {(alert["service"], alert["endpoint"]) for alert in await alerts(running)} == {
         ("shop-assistant", "/chat")
     }
-    costs = await running.get("/api/v1/costs", project="demo", group_by="endpoint")
+    costs = await running.get("/api/v1/costs/breakdown", project="demo", group_by="endpoint")
     assert {item["endpoint"] for item in costs["items"] if item["calls"] >= 300} == {
         *("/chat", "/recommend", "/teaser", "ticket-reply", "classify-ticket", "/ask", "summarise-clause"),
         "index-clauses",

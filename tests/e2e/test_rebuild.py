@@ -1,8 +1,8 @@
 """Views that were deleted come back from the log, row by row the same."""
 
 from e2e.stack import Stack, eventually
-from faults.rows import rows
-from faults.shown import content, scores_shown
+from faults.rows import content, rows
+from faults.shown import scores_shown
 from faults.traffic import CALLS, SERIES, land, traffic
 from faults.verdict import SETTLE_S, verdict
 
@@ -14,7 +14,7 @@ async def test_views_rebuilt_from_nothing_are_identical(stack: Stack) -> None:
     assert (await verdict(stack.settings, SERIES * CALLS)).exact
 
     async def complete() -> bool:
-        costs = await stack.get("/api/v1/costs", project="e2e", since="2h")
+        costs = await stack.get("/api/v1/costs/breakdown", project="e2e", since="2h")
         return bool(costs["totals"]["calls"] == SERIES * CALLS)
 
     await eventually(complete, SETTLE_S, lambda: "the views do not show every call")

@@ -18,6 +18,10 @@ AT_ONCE = 200
 
 Row = tuple[object, ...]
 
+MOVING = ("positions", "calls_5m", "rolled")
+"""Tables that differ with the time of looking: ticks move positions on, and what is rolled up depends on when
+the views had nothing else to do. What is rolled up equals its calls: tests/api/views/test_views_rollup.py."""
+
 
 def rows(path: Path) -> list[Row]:
     """Every row of every table in the file, sorted, each with its table's name before it."""
@@ -28,6 +32,11 @@ def rows(path: Path) -> list[Row]:
         ).fetchall():
             found.extend((table, *row) for row in database.table(table).fetchall())
         return sorted(found, key=repr)
+
+
+def content(found: list[Row]) -> list[Row]:
+    """The rows that the log alone decides."""
+    return [row for row in found if row[0] not in MOVING]
 
 
 async def quiet_rows(settings: Settings, folder: Path) -> list[Row]:

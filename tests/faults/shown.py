@@ -6,17 +6,12 @@ from e2e.stack import Process, Stack, eventually
 from e2e.truth import records
 from faults.arena import Arena
 from faults.attack import Outcome
-from faults.rows import Row, compared_rows, quiet_rows, rows
+from faults.rows import compared_rows, content, quiet_rows, rows
 from lumina_schemas.score import Score
 from lumina_schemas.topics import SCORES
 
 SHOWN_S = 60.0
 LONG_AGO = "2020-01-01T00:00:00Z"
-
-
-def content(found: list[Row]) -> list[Row]:
-    """All rows but the positions, which ticks move on."""
-    return [row for row in found if row[0] != "positions"]
 
 
 async def scores_shown(stack: Stack) -> None:
@@ -31,7 +26,9 @@ async def scores_shown(stack: Stack) -> None:
 
     async def complete() -> bool:
         nonlocal counted
-        counted = (await stack.get("/api/v1/costs", max_quality=1, since=LONG_AGO))["totals"]["calls"]
+        counted = (await stack.get("/api/v1/costs/breakdown", max_quality=1, since=LONG_AGO))["totals"][
+            "calls"
+        ]
         return bool(counted >= judged)
 
     await eventually(complete, SHOWN_S, lambda: f"the views show {counted} of {judged} scores")
@@ -46,7 +43,9 @@ async def shown(arena: Arena, api: Process, calls: int) -> Outcome:
 
     async def complete() -> bool:
         nonlocal counted
-        counted = (await arena.stack.get("/api/v1/costs", project="e2e", since="2h"))["totals"]["calls"]
+        counted = (await arena.stack.get("/api/v1/costs/breakdown", project="e2e", since="2h"))["totals"][
+            "calls"
+        ]
         return bool(counted >= calls)
 
     try:

@@ -57,7 +57,7 @@ async def shows(stack: dict[str, Any], calls: int) -> None:
 
     async def counted() -> bool:
         async with httpx.AsyncClient() as client:
-            answer = await client.get(f"{stack['api']}/api/v1/costs", params={"project": "e2e"})
+            answer = await client.get(f"{stack['api']}/api/v1/costs/breakdown", params={"project": "e2e"})
         return bool(answer.json()["totals"]["calls"] == calls)
 
     await eventually(counted, SEEN_S, lambda: f"REST does not show {calls} calls")

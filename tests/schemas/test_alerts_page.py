@@ -21,6 +21,9 @@ from lumina_streams.core.alert.links import links_of
 from lumina_streams.core.alert.summary import SIGN_WORDS, SUMMARY_CHARS, quality_detail, summarise
 from lumina_streams.core.baseline.excursion import Excursion
 from lumina_streams.core.baseline.moment import ms_of
+from lumina_streams.core.project.period import DAY_MS
+from lumina_streams.core.project.raising import SEVERITIES
+from lumina_streams.core.project.summary import budget_summary, trace_summary
 from lumina_streams.core.quality.lane import LEAST_BAD, LEAST_RISEN
 from lumina_streams.core.series.rules import Rules
 
@@ -39,6 +42,21 @@ class Shown(Struct, kw_only=True, forbid_unknown_fields=True):
     signals: tuple[Signal, ...]
     cause: Cause | None = None
     impact_usd_per_h: float | None = None
+
+
+class OfProject(Struct, kw_only=True, forbid_unknown_fields=True):
+    """... that the example of an alert of a project shows."""
+
+    kind: Literal["budget", "trace_limit"]
+    severity: contract.Severity
+    project: str
+    service: str
+    updated_at: str
+    summary: str
+    signals: tuple[Signal, ...]
+
+
+OF_PROJECTS = sorted(contract.PROJECT_KINDS)
 
 
 def section(title: str) -> str:
@@ -102,7 +120,26 @@ def test_each_signal_has_its_section_its_plot_and_its_example() -> None:
     shown = [msgspec.json.decode(block, type=Shown) for block in blocks("signal")]
     assert {one.kind for one in shown} == set(kinds) and len(shown) == len(kinds)
     first = list(dict.fromkeys(row[0].strip("`") for row in rows(section("Signals"), "kind |")))
-    assert first == list(LEADING)
+    assert first == [*LEADING, *OF_PROJECTS]
+    assert [block for kind in OF_PROJECTS for block in blocks("project") if block in section(kind)] == blocks(
+        "project"
+    )
+
+
+@pytest.mark.parametrize("block", blocks("project"))
+def test_an_example_of_a_project_says_what_the_code_says(block: str) -> None:
+    shown = msgspec.json.decode(block, type=OfProject)
+    (signal,) = shown.signals
+    now_ms = ms_of(datetime.fromisoformat(shown.updated_at))
+    day = ms_of(datetime.fromisoformat(signal.since)) // DAY_MS
+    limit, level = signal.baseline.p50, round(signal.ratio * 100 / signal.significance)
+    assert SEVERITIES[level] == shown.severity
+    assert signal.ratio == pytest.approx(signal.value / limit)
+    if shown.kind == "budget":
+        said = budget_summary(shown.project, shown.service, "day", day, signal.value, limit, now_ms)
+    else:
+        said = trace_summary(shown.project, day, signal.value, limit, level, now_ms)
+    assert said == shown.summary
 
 
 def check(shown: Shown | Alert) -> None:

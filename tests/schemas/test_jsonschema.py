@@ -7,20 +7,35 @@ import msgspec
 import pytest
 
 from lumina_schemas.alert import Alert, Baseline, Signal
+from lumina_schemas.audit import AuditEntry
 from lumina_schemas.baseline import MeasureBaseline, SeriesBaseline, WindowBaseline
+from lumina_schemas.budget import Budget, BudgetChange
 from lumina_schemas.call import call_of
 from lumina_schemas.control import Command, Mark, Reached, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.correction import Correction
+from lumina_schemas.erasure import Erasure
 from lumina_schemas.jsonschema import FOLDER, RECORDS, files, schema
+from lumina_schemas.key import ApiKey, KeyUse
 from lumina_schemas.price import Price, PriceTier, TokenPrices
+from lumina_schemas.project import ProjectSettings, Spend, SpendItem, Traces
 from lumina_schemas.rule import Rule, RuleChange
 from lumina_schemas.score import Score
 from lumina_schemas.series import KnownSeries
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span
+from lumina_schemas.usage import UsedTraces, packed
 
 SRC = Source("epoch", "otlp", 1, 2, 3)
 EXAMPLES: dict[str, msgspec.Struct] = {
+    "used-traces": UsedTraces(
+        v=1,
+        project="p",
+        day=20_000,
+        replica="r",
+        shift=1,
+        refused_spans=2,
+        fingerprints=packed([1, 2**32 - 1]),
+    ),
     "span": Span(
         v=1,
         src=SRC,
@@ -56,6 +71,25 @@ EXAMPLES: dict[str, msgspec.Struct] = {
         signals=(
             Signal("cost_spike", 2.0, Baseline(1.0, 2.0, 300, "24h"), 2.0, 1.1, 12, "2026-01-01T00:00:00Z"),
         ),
+    ),
+    "key": ApiKey(
+        v=1, id="ab" * 8, sha256="0f" * 32, scopes=("read",), created_at=datetime(2026, 1, 1, tzinfo=UTC)
+    ),
+    "key-use": KeyUse(v=1, id="ab" * 8, at=datetime(2026, 1, 1, tzinfo=UTC)),
+    "budget": Budget(v=1, project="p", period="day", usd=5.0),
+    "budget-change": BudgetChange(v=1, id="b", src=SRC),
+    "project": ProjectSettings(v=1, retention_days=30.0, daily_trace_limit=0),
+    "erasure": Erasure(project="p", before_ns=1, user_id="u"),
+    "spend": Spend(
+        v=1,
+        project="p",
+        epoch="e",
+        partition=0,
+        items=(SpendItem(offset=1, service="s", day=20_000, calls=2, usd=0.1),),
+    ),
+    "traces": Traces(v=1, project="p", day=20_000, percent=90, traces=45_000, limit=50_000, at_ms=1),
+    "audit": AuditEntry(
+        v=1, id="i", at=datetime(2026, 1, 1, tzinfo=UTC), by="anonymous", action="rule.set", target="rules/a"
     ),
     "tick": Tick(v=1, sources={"epoch": 2}, reached=(Reached("epoch", 0, 7, 1),)),
     "command": Command(v=1, type="acknowledge", alert_id="i", series_id="ab" * 8, by="ada"),

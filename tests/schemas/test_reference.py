@@ -17,6 +17,13 @@ from lumina_schemas.reference import (
 from lumina_schemas.settings import Settings, variable
 from lumina_schemas.topics import TOPICS
 
+BOUNDED = {
+    "quality_min": "0.5",
+    "max_message_bytes": "10000",
+    "max_request_bytes": "10000",
+    "retention_at": "03:30",
+    "manage_topics": "1",
+}
 VALUES = {int: "17", float: "7.5", bool: "0", str: "x", Path: "x"}
 
 
@@ -26,7 +33,7 @@ def test_the_documented_variable_sets_the_setting(name: str, monkeypatch: pytest
     kind = type(info.get_default()) if info.get_default() is not None else Path
     if isinstance(info.get_default(), Path):
         kind = Path
-    value = "0.5" if name == "quality_min" else "10000" if name == "max_message_bytes" else VALUES[kind]
+    value = BOUNDED.get(name, VALUES[kind])
     monkeypatch.setenv(variable(name), value)
     assert name in Settings().model_fields_set
     assert f"| `{variable(name)}` |" in settings_table()

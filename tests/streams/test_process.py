@@ -15,7 +15,15 @@ from lumina_api.kafka import admin_client
 from lumina_api.stack.ports import free_port
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import COMMANDS, DETECT_CHANGELOG, OTLP, SPANS
+from lumina_schemas.topics import (
+    COMMANDS,
+    DETECT_CHANGELOG,
+    OTLP,
+    PROJECTS,
+    PROJECTS_CHANGELOG,
+    SPANS,
+    Topic,
+)
 from lumina_streams import process
 from lumina_streams.metrics import Metrics
 from lumina_streams.page import Page
@@ -55,17 +63,19 @@ async def test_it_waits_for_topics_without_a_leader_but_not_for_ever(
 
 
 @pytest.mark.parametrize("partitions", [3, 5])
-async def test_it_refuses_unequal_topics(settings: Settings, partitions: int) -> None:
+@pytest.mark.parametrize("pair", [(SPANS, DETECT_CHANGELOG), (PROJECTS, PROJECTS_CHANGELOG)])
+async def test_it_refuses_unequal_topics(
+    settings: Settings, pair: tuple[Topic, Topic], partitions: int
+) -> None:
     other = settings.model_copy(update={"topic_prefix": settings.topic_prefix + "unequal."})
+    log, changelog = (other.topic(topic) for topic in pair)
     async with admin_client(client_options(settings)) as admin:
-        await admin.create_topics(
-            [NewTopic(other.topic(SPANS), 4, 1), NewTopic(other.topic(DETECT_CHANGELOG), partitions, 1)]
-        )
+        await admin.create_topics([NewTopic(log, 4, 1), NewTopic(changelog, partitions, 1)])
         try:
             with pytest.raises(StartError, match="equally many partitions"):
-                await asyncio.wait_for(Start(other, (SPANS, DETECT_CHANGELOG)).partitions(), WAIT_S)
+                await asyncio.wait_for(Start(other, pair).partitions(), WAIT_S)
         finally:
-            await admin.delete_topics([other.topic(SPANS), other.topic(DETECT_CHANGELOG)])
+            await admin.delete_topics([log, changelog])
 
 
 class TestPage:

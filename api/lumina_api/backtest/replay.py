@@ -13,7 +13,7 @@ from lumina_api.log import MissingTopic, consumer, facts_of, partitions_of, reco
 from lumina_api.repricing import prices_set
 from lumina_api.text import plain
 from lumina_schemas import price_file
-from lumina_schemas.alert import Alert
+from lumina_schemas.alert import PROJECT_KINDS, Alert
 from lumina_schemas.control import COMMAND, MARK, TICK, SeriesCommand, SeriesMark, Tick
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import KIND as RULES_KIND
@@ -214,8 +214,8 @@ async def alerts_fired(settings: Settings) -> list[Alert] | None:
 
 
 def fired_in(alerts: Iterable[Alert], scope: Scope, since_ms: int, until_ms: int) -> list[Raised]:
-    """Those that are of a scope and opened in a time."""
-    found = [Raised.of(alert) for alert in alerts]
+    """Those of series that are of a scope and opened in a time."""
+    found = [Raised.of(alert) for alert in alerts if alert.kind not in PROJECT_KINDS]
     return [
         one
         for one in found

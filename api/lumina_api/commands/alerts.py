@@ -1,5 +1,6 @@
-"""`lumina ack`, `snooze`, `resolve`: what people decide about an alert. False ones get a proposal."""
+"""`lumina ack`, `snooze`, `resolve`, `feedback`: what people decide about an alert. False: a proposal."""
 
+import enum
 import shlex
 import sys
 import time
@@ -15,10 +16,11 @@ from lumina_api.backtest.proposal import Proposal, Proposer, rule_with
 from lumina_api.backtest.replay import Replay, rules_set
 from lumina_api.commands.asking import ask, asker, fail, running_settings
 from lumina_api.commands.rule import written
+from lumina_api.commands.telling import tell
 from lumina_api.commands.times import nanoseconds_after, nanoseconds_of
 from lumina_api.door import UnknownAlert, alert_named, put
 from lumina_api.text import plain
-from lumina_schemas.alert import Alert
+from lumina_schemas.alert import PROJECT_KINDS, Alert, Feedback
 from lumina_schemas.control import CONTROL_VERSION, Command, problem_of
 from lumina_schemas.rule import Rule
 from lumina_schemas.settings import Settings
@@ -28,6 +30,14 @@ from lumina_streams.core.series.rulebook import RuleBook, RuleBookFullError
 from lumina_streams.core.series.rules import Rules
 
 NAMED = 10  # lost alerts that are named
+
+
+class Worth(enum.StrEnum):
+    """What an alert was worth."""
+
+    USEFUL = "useful"
+    NOISE = "noise"
+
 
 AlertId = Annotated[str, typer.Argument(metavar="ALERT_ID", help="The alert's id, or how it begins.")]
 Note = Annotated[str, typer.Option(help="Why; kept in the alert's history.")]
@@ -77,19 +87,30 @@ def resolve(
 ) -> None:
     """Resolve an alert by hand. One whose signal lasts stays quiet for the cooldown, and opens again then."""
     settings, alert = _tell(alert_id, "resolve", note, by, reason="false" if false else None)
-    if false and proposal:
+    if false and proposal and alert.kind not in PROJECT_KINDS:
         settle_memory()
         found, in_force = ask(settings, proposed(settings, alert))
         print("\n".join(lines(found, alert, in_force)))
 
 
+def feedback(
+    alert_id: AlertId,
+    worth: Annotated[Worth, typer.Argument(help="What it was worth.")],
+    note: Note = "",
+    by: By = "",
+) -> None:
+    """Say whether an alert was of use. It is kept on the alert and decides nothing: noise stays open."""
+    _tell(alert_id, "feedback", note, by, feedback=worth.value)
+
+
 def _tell(
     alert_id: str,
-    what: Literal["acknowledge", "snooze", "resolve"],
+    what: Literal["acknowledge", "snooze", "resolve", "feedback"],
     note: str,
     by: str,
     until: datetime | None = None,
     reason: Literal["manual", "false"] | None = None,
+    feedback: Feedback | None = None,
 ) -> tuple[Settings, Alert]:
     settings = running_settings()
     try:
@@ -105,6 +126,8 @@ def _tell(
         note=note,
         until=until,
         reason=reason,
+        feedback=feedback,
+        project=alert.project if alert.kind in PROJECT_KINDS else "",
     )
     value = msgspec.json.encode(command)
     try:
@@ -113,9 +136,12 @@ def _tell(
         problem = str(error)
     if problem:
         fail(f"That cannot be a command: {problem}", 2)
+    said = {"note": note, "until": until, "reason": reason, "feedback": feedback, "by": command.by}
+    told = msgspec.to_builtins({name: one for name, one in said.items() if one})
+    ask(settings, tell(settings, f"alert.{what}", alert.id, project=alert.project, change=told))
     ask(settings, put(settings, COMMANDS, alert.id, value))
     print(f"{what}: {alert.id}, until now {alert.state}: {plain(alert.summary, 200)}")
-    if alert.state == "resolved":
+    if alert.state == "resolved" and what != "feedback":
         print("It was resolved already: the detection changes nothing on it.", file=sys.stderr)
     return settings, alert
 

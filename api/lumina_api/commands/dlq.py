@@ -15,11 +15,13 @@ from aiokafka import ConsumerRecord
 from google.protobuf.json_format import MessageToDict
 
 from lumina_api.commands.asking import ask, fail, running_settings
+from lumina_api.commands.telling import tell
 from lumina_api.dead_letters import (
     DeadLetter,
     Place,
     Plan,
     all_letters,
+    chosen,
     dlq_facts,
     landing_topic,
     letter_of,
@@ -36,6 +38,9 @@ SHOWN_BYTES = 512
 
 SHOWN_LINES = 200
 """Of a body that can; all of it with --full."""
+
+TOLD = 100
+"""Letters that the audit log names."""
 
 _PLACE = re.compile(r"([0-9]{1,9}):([0-9]{1,18})", re.ASCII)
 _IDS = ("traceId", "spanId", "parentSpanId")
@@ -81,7 +86,7 @@ def list_letters(
 ) -> None:
     """List dead letters: first what they have in common, then the newest one by one."""
     settings = running_settings()
-    letters = _chosen(ask(settings, all_letters(settings)), stage, reason, since)
+    letters = chosen(ask(settings, all_letters(settings)), stage, reason, since)
     letters.sort(key=lambda letter: (letter.at_ms, letter.place))
     if as_json:
         _print([msgspec.json.encode(letter).decode() for letter in letters])
@@ -143,8 +148,11 @@ def redrive_letters(
     by_place = {letter.place: letter for letter in found}
     if unknown := [f"{p}:{o}" for p, o in places if (p, o) not in by_place]:
         fail(f"There is no dead letter {', '.join(unknown)}. `lumina dlq list` names those that there are.")
-    chosen = [by_place[place] for place in places] or _chosen(found, stage, reason, since)
-    plan = planned(found, chosen, ask(settings, dlq_facts(settings)).epoch)
+    wanted = [by_place[place] for place in places] or chosen(found, stage, reason, since)
+    plan = planned(found, wanted, ask(settings, dlq_facts(settings)).epoch)
+    if plan.send and not dry_run:
+        told = {"letters": [letter.name for letter in plan.send[:TOLD]], "count": len(plan.send)}
+        ask(settings, tell(settings, "dlq.redrive", "dlq", change=told))
     landed = plan.send if dry_run else ask(settings, redrive(settings, plan.send))
     _print(_report(plan, landed, dry_run, settings))
     if places and (plan.cannot or len(landed) < len(plan.send)):
@@ -238,16 +246,6 @@ def _with_hex_ids(node: Any) -> Any:
 
 def _hex(encoded: str) -> str:
     return base64.b64decode(encoded).hex()
-
-
-def _chosen(letters: list[DeadLetter], stage: str, reason: str, since_ms: int | None) -> list[DeadLetter]:
-    return [
-        letter
-        for letter in letters
-        if (not stage or letter.stage == stage)
-        and reason in letter.reason
-        and letter.at_ms >= (since_ms or 0)
-    ]
 
 
 def _print(lines: list[str]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from lumina_api.commands.asking import ask, asker, fail, running_settings
+from lumina_api.commands.telling import tell
 from lumina_api.commands.times import nanoseconds_of
 from lumina_api.door import put
 from lumina_api.text import plain
@@ -52,6 +53,8 @@ def mark(
     except msgspec.ValidationError as error:
         fail(f"That cannot be a mark: {error}.", 2)
     settings = running_settings()
+    told = msgspec.to_builtins(made)
+    ask(settings, tell(settings, "mark.create", f"marks/{made.id}", project=project, change=told))
     ask(settings, put(settings, COMMANDS, made.id, value))
     place = "/".join(plain(part, 60) if part else "*" for part in (project, service, endpoint))
     print(f"Marked {plain(made.text, 200)} at {moment:%Y-%m-%dT%H:%M:%SZ} on {place}, id {made.id}.")

@@ -10,7 +10,9 @@ import typer
 from aiokafka.errors import KafkaError
 
 from lumina_api.commands.settings import read_settings
+from lumina_api.commands.telling import tell
 from lumina_api.generations import Generation, Grown, GrowthError, delete, generations, grow
+from lumina_api.log import MissingTopic
 from lumina_api.stack.broker import BrokerError, running_broker
 from lumina_api.stack.jars import JarError
 from lumina_api.stack.launch import say
@@ -37,12 +39,14 @@ def partitions(
     try:
         with _kafka(read_settings()) as settings:
             if to is not None:
+                asyncio.run(tell(settings, "partitions.grow", "generation", change={"to": to}))
                 print("\n".join(grown_lines(settings, asyncio.run(grow(settings, to, say)))))
             elif remove is not None:
+                asyncio.run(tell(settings, "partitions.delete", "generation", change={"generation": remove}))
                 print(f"Deleted: {', '.join(asyncio.run(delete(settings, remove)))}.")
             else:
                 print("\n".join(table(settings, asyncio.run(generations(settings)))))
-    except (GrowthError, KafkaSettingsError, BrokerError, JarError, LockError) as error:
+    except (GrowthError, MissingTopic, KafkaSettingsError, BrokerError, JarError, LockError) as error:
         _fail(str(error))
     except (KafkaError, OSError) as error:
         _fail(

@@ -9,6 +9,7 @@ import typer
 from aiokafka.errors import KafkaError
 
 from lumina_api.commands.asking import fail, running_settings
+from lumina_api.commands.telling import tell
 from lumina_api.commands.times import nanoseconds_of
 from lumina_api.log import MissingTopic
 from lumina_api.repricing import Report, Sums, reprice
@@ -45,6 +46,9 @@ def command(
         fail("--to must lie behind --from.")
     settings = running_settings()
     try:
+        if not dry_run:
+            told = {"from_ns": since, "to_ns": until, "by": by[:200]}
+            asyncio.run(tell(settings, "reprice.run", "corrections", change=told))
         report = asyncio.run(reprice(settings, since, until, by[:200], dry_run))
     except (PriceFileError, MissingTopic, KafkaSettingsError) as error:
         fail(str(error))

@@ -1,36 +1,95 @@
-"""`lumina reset`: empties the local data folder, and nothing that might be anything else."""
+"""`lumina reset`: everything of this installation goes: the local data folder, or the topics on a cluster."""
 
-import shutil
-from pathlib import Path
+from typing import Annotated
 
-from lumina_api.stack.state import LOCK
+import typer
+
+from lumina_api.commands.asking import ask, fail
+from lumina_api.commands.settings import read_settings
+from lumina_api.stack import folder as data_folder
+from lumina_api.stack.launch import say
+from lumina_api.stack.state import hold
+from lumina_api.wipe import Wipe, wipe, wipe_of
+from lumina_schemas.settings import Settings
 
 
-class NotOurs(RuntimeError):
-    """The folder is not, or not only, a data folder of Lumina."""
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask (local data only).")] = False,
+    prefix: Annotated[
+        str, typer.Option(help="The topic prefix, in place of typing it (a cluster of your own).")
+    ] = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Although groups of others read the topics, or workers run.")
+    ] = False,
+) -> None:
+    """Delete all data: the local folder, or on a cluster of your own every topic under the prefix."""
+    settings = read_settings()
+    if settings.kafka_bootstrap_servers:
+        _reset_cluster(settings, prefix, force)
+    else:
+        _reset_folder(settings, yes)
 
 
-def check(folder: Path) -> None:
-    """Raise NotOurs unless the folder is one that `lumina up` used and holds nothing it must not."""
-    folder = folder.resolve()
-    if folder == Path.home().resolve() or folder in (Path.cwd().resolve(), *Path.cwd().resolve().parents):
-        raise NotOurs(f"{folder} is your home or working folder: it is not emptied. Check LUMINA_DATA_DIR.")
-    if (folder / ".git").exists() or not (folder / LOCK).exists():
-        raise NotOurs(
-            f"{folder} is no data folder of a local stack: it is not emptied. Check LUMINA_DATA_DIR, or "
-            "remove it by hand."
+def _reset_folder(settings: Settings, yes: bool) -> None:
+    folder = settings.data_dir.absolute()
+    if not folder.exists():
+        print(f"There is no {folder}: nothing to reset.")
+        return
+    try:
+        data_folder.check(folder)
+    except data_folder.NotOurs as error:
+        say(str(error))
+        raise typer.Exit(1) from error
+    with hold(folder) as held:
+        if not held:
+            say(f"A stack runs on {folder}. Stop it first: `lumina down`.")
+            raise typer.Exit(1)
+        names = ", ".join(path.name for path in data_folder.contents(folder)) or "nothing"
+        print(f"{folder} holds: {names}")
+        if not yes and not typer.confirm("Delete all of it?"):
+            raise typer.Exit(1)
+        data_folder.empty(folder)
+    print("Deleted.")
+
+
+def _reset_cluster(settings: Settings, prefix: str, force: bool) -> None:
+    if not settings.topic_prefix:
+        fail("LUMINA_TOPIC_PREFIX is empty: every topic of the cluster would be meant. Nothing is deleted.")
+    plan = ask(settings, wipe_of(settings))
+    if not plan.topics:
+        print(
+            f"No topic of cluster {plan.cluster_id} starts with `{settings.topic_prefix}`: nothing to reset."
         )
+        return
+    print("\n".join(lines(plan, settings)))
+    if plan.others and not force:
+        fail(
+            f"Groups that are not Lumina's have read these topics: {', '.join(plan.others)}. Nothing is "
+            "deleted. Tell their owners, then: --force."
+        )
+    if plan.members and not force:
+        fail(
+            "Workers are still members of Lumina's groups. Stop them and wait for LUMINA_SESSION_TIMEOUT_S; "
+            "they would make half of it anew. Nothing is deleted. Nevertheless: --force."
+        )
+    typed = prefix or typer.prompt(
+        f"Type the prefix ({settings.topic_prefix}) to delete all of it", default=""
+    )
+    if typed != settings.topic_prefix:
+        fail(f"{typed!r} is not the prefix {settings.topic_prefix!r}. Nothing is deleted.")
+    ask(settings, wipe(settings, plan))
+    print(
+        f"Deleted {len(plan.topics)} topics. Each api has its views yet: stop it and delete its file "
+        "(LUMINA_VIEWS_PATH), or let it find the new topics, which empties them."
+    )
 
 
-def contents(folder: Path) -> list[Path]:
-    """What a reset removes: everything but the lock that whoever resets holds."""
-    return sorted(path for path in folder.iterdir() if path.name != LOCK)
-
-
-def empty(folder: Path) -> None:
-    """Remove the contents. Links are removed, never followed."""
-    for path in contents(folder):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+def lines(plan: Wipe, settings: Settings) -> list[str]:
+    """What is about to go, as a person reads it."""
+    return [
+        f"Cluster {plan.cluster_id} at {settings.kafka_bootstrap_servers}",
+        *(f"  topic  {name}" for name in plan.topics),
+        *(f"  group  {name}" for name in plan.groups),
+        *(f"  at work: {member}" for member in plan.members),
+        *(f"  read by {group}, which is not Lumina's" for group in plan.others),
+    ]

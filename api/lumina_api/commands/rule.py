@@ -8,6 +8,7 @@ import typer
 from lumina_api.backtest.overrides import allowed, value_of
 from lumina_api.backtest.replay import rules_set
 from lumina_api.commands.asking import ask, fail, running_settings
+from lumina_api.commands.telling import tell
 from lumina_api.door import put
 from lumina_api.text import plain
 from lumina_schemas.rule import KIND, RULE_VERSION, Rule, RuleChange
@@ -47,6 +48,8 @@ def set_rule(
     except msgspec.ValidationError as error:
         fail(f"That cannot be a rule: {error}.", 2)
     settings = running_settings()
+    told = msgspec.to_builtins(rule)
+    ask(settings, tell(settings, "rule.set", KIND + rule_id, project=project, change=told))
     ask(settings, put(settings, SETTINGS, KIND + rule_id, msgspec.json.encode(rule)))
     print(describe(rule_id, rule))
 
@@ -75,8 +78,11 @@ def remove_rule(
 ) -> None:
     """Remove a rule, at once."""
     settings = running_settings()
-    if rule_id not in {change.id for change, _ in ask(settings, rules_set(settings))}:
+    known = {change.id: change.rule for change, _ in ask(settings, rules_set(settings))}
+    if rule_id not in known:
         fail(f"There is no rule {plain(rule_id, 100)!r}. `lumina rule list` names those that there are.")
+    rule = known[rule_id]
+    ask(settings, tell(settings, "rule.remove", KIND + rule_id, project=rule.project if rule else ""))
     ask(settings, put(settings, SETTINGS, KIND + rule_id, None))
     print(f"{plain(rule_id, 100)} is removed.")
 

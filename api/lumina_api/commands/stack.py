@@ -1,4 +1,4 @@
-"""The commands `lumina up`, `status`, `down` and `reset`."""
+"""The commands `lumina up`, `status` and `down`."""
 
 import asyncio
 from pathlib import Path
@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from lumina_api.commands import reset as emptying
 from lumina_api.commands.settings import read_settings
 from lumina_api.commands.status import lines, status_of
 from lumina_api.stack import launch
 from lumina_api.stack.launch import say
 from lumina_api.stack.process import end
-from lumina_api.stack.state import hold, read_state, remove_state, running_state
+from lumina_api.stack.state import read_state, remove_state, running_state
 from lumina_schemas import price_file
 
 # The supervisor stops up to six children one after the other, ten seconds each at worst.
@@ -76,36 +75,3 @@ def down() -> None:
     ended += end(state.processes[1:], DOWN_DEADLINE_S)
     remove_state(settings.data_dir)
     print(f"Stopped: {', '.join(process.name for process in ended)}." if ended else "Nothing ran any more.")
-
-
-def reset(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
-) -> None:
-    """Empty the local data folder: topics, views, state, logs. The stack must be down."""
-    settings = read_settings()
-    if settings.kafka_bootstrap_servers:
-        say(
-            f"KAFKA_BOOTSTRAP_SERVERS names your own cluster ({settings.kafka_bootstrap_servers}): its "
-            "topics are yours, and nothing of it is deleted. Delete the topics that start with "
-            f"`{settings.topic_prefix}` by its own means, or unset the variable to reset the local data."
-        )
-        raise typer.Exit(1)
-    folder = settings.data_dir.absolute()
-    if not folder.exists():
-        print(f"There is no {folder}: nothing to reset.")
-        return
-    try:
-        emptying.check(folder)
-    except emptying.NotOurs as error:
-        say(str(error))
-        raise typer.Exit(1) from error
-    with hold(folder) as held:
-        if not held:
-            say(f"A stack runs on {folder}. Stop it first: `lumina down`.")
-            raise typer.Exit(1)
-        names = ", ".join(path.name for path in emptying.contents(folder)) or "nothing"
-        print(f"{folder} holds: {names}")
-        if not yes and not typer.confirm("Delete all of it?"):
-            raise typer.Exit(1)
-        emptying.empty(folder)
-    print("Deleted.")

@@ -80,8 +80,8 @@ def describe_score(score: Score) -> str:
 
 
 def describe_alert(alert: Alert) -> str:
-    """An alert in one line: time, state, kind, series, summary."""
-    series = f"{plain(alert.project, 40)}/{plain(alert.service, 40)}/{plain(alert.endpoint, 60)}"
+    """An alert in one line: time, state, kind, series (or project, or service of it), summary."""
+    series = f"{plain(alert.project, 40)}/{plain(alert.service, 40)}/{plain(alert.endpoint, 60)}".rstrip("/")
     head = f"{plain(alert.updated_at, 40)}  {alert.severity.upper()}  {alert.kind}  {alert.state}"
     return (
         f"{head}  {series}  {plain(alert.summary, SUMMARY_CHARS)}  id {plain(alert.id, 40)} rev {alert.rev}"

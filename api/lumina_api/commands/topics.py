@@ -36,7 +36,9 @@ def table(settings: Settings, inventory: Inventory) -> list[str]:
 def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the missing ones first.")] = False,
 ) -> None:
-    """List Lumina's topics, and with --create make the missing ones. Nothing that exists is altered."""
+    """List Lumina's topics, and with --create make the missing ones. Of those that exist nothing is altered,
+    but the retention where LUMINA_MANAGE_TOPICS says so.
+    """
     settings = of_running_stack(read_settings())
 
     async def run() -> Inventory:

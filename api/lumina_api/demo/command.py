@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 from aiokafka.errors import KafkaError
 
+from lumina_api.access.credentials import own_headers
 from lumina_api.commands.settings import read_settings
 from lumina_api.demo.erase import DEADLINE_S, erase
 from lumina_api.demo.play import NoReceiver, Performance, play
@@ -96,7 +97,7 @@ def _remove(settings: Settings) -> int:
 
 
 async def _erase(settings: Settings) -> bool:
-    rest = Rest(_api(settings))
+    rest = Rest(_api(settings), own_headers(settings))
     try:
         return await erase(settings, rest)
     finally:

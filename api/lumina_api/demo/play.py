@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 
 import httpx
 from aiokafka.errors import KafkaError
 
+from lumina_api.access.credentials import own_headers
 from lumina_api.demo.ledger import Ledger
+from lumina_api.demo.limit import lift
 from lumina_api.demo.rest import Rest
 from lumina_api.demo.scenario import HISTORY_S, ONCE_S, history, incident_at, live
-from lumina_api.demo.traffic import Applications
+from lumina_api.demo.traffic import Applications, otlp_exporter
 from lumina_api.demo.watch import AlertReader, alert_reader
 from lumina_schemas.kafka import KafkaSettingsError
 from lumina_schemas.settings import Settings
@@ -52,15 +55,20 @@ async def play(performance: Performance, stop: asyncio.Event, say: Callable[[str
 
     1 when `once` was asked for and an incident stayed without its alert. Raises NoReceiver.
     """
-    rest = Rest(performance.api)
-    applications = Applications(performance.endpoint)
+    headers = own_headers(performance.settings)
+    rest = Rest(performance.api, headers)
+    applications = Applications(performance.endpoint, partial(otlp_exporter, headers=headers))
     try:
-        await _receiver(performance.endpoint, stop)
+        await _receiver(performance.endpoint, headers, stop)
         if stop.is_set():
             return 0
         if performance.until_real and await _has_real(rest):
             say("Spans of another project than `demo` are there already: no demo.")
             return 0
+        try:
+            await lift(performance.settings)
+        except (KafkaError, KafkaSettingsError, LookupError, OSError) as error:
+            say(f"The demo keeps to the limit of traces a day, it cannot be lifted for it: {error}")
         if performance.history:
             await _play_history(performance, rest, applications, say)
         return await _play_live(performance, rest, applications, stop, say)
@@ -73,17 +81,19 @@ async def play(performance: Performance, stop: asyncio.Event, say: Callable[[str
             say(f"demo ended: {tally.sent:,} spans sent{lost}")
 
 
-async def _receiver(endpoint: str, stop: asyncio.Event) -> None:
+async def _receiver(endpoint: str, headers: Mapping[str, str], stop: asyncio.Event) -> None:
     """Wait until the endpoint takes an empty OTLP request. Raises NoReceiver after a while."""
     url = f"{endpoint.rstrip('/')}/v1/traces"
     deadline = time.monotonic() + READY_DEADLINE_S
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
         while not stop.is_set():
             try:
                 answer = await client.post(url, headers={"content-type": "application/x-protobuf"})
                 if answer.status_code == 200:
                     return
                 why = f"status {answer.status_code}"
+                if answer.status_code == 401:
+                    why += ", it wants a key (AUTH_REQUIRED); the demo has one by LUMINA_ADMIN_KEY"
                 final = answer.status_code != 503
             except httpx.ConnectError:
                 why, final = "nobody listens there", False

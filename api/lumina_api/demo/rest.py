@@ -1,5 +1,7 @@
 """What the demo asks Lumina's REST API: is there demo data already, has a real application come."""
 
+from collections.abc import Mapping
+
 import httpx
 from msgspec import Struct
 from msgspec import json as msgspec_json
@@ -24,8 +26,8 @@ class _List(Struct):
 class Rest:
     """A client of the REST API at a base URL. Methods raise httpx.HTTPError where there is no good answer."""
 
-    def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=TIMEOUT_S)
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
+        self._client = httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=TIMEOUT_S)
 
     async def newest_demo_ns(self) -> int | None:
         """Start of the newest demo trace of the last week; None where there is none."""
@@ -35,7 +37,7 @@ class Rest:
     async def has_real(self) -> bool:
         """Whether there is a trace of another project than the demo's."""
         newest = await self._items("/api/v1/traces", since=LOOK_BACK, limit=NEWEST)
-        with_calls = await self._items("/api/v1/costs", group_by="project", since=LOOK_BACK)
+        with_calls = await self._items("/api/v1/costs/breakdown", group_by="project", since=LOOK_BACK)
         return any(item.project != PROJECT for item in newest + with_calls)
 
     async def shows_demo(self, before: str) -> bool:

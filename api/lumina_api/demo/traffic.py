@@ -58,9 +58,10 @@ class CountingExporter(SpanExporter):
         self._exporter.shutdown()
 
 
-def otlp_exporter(endpoint: str) -> SpanExporter:
-    """The exporter that applications use: OTLP/HTTP, protobuf."""
-    return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=TIMEOUT_S)
+def otlp_exporter(endpoint: str, headers: dict[str, str] | None = None) -> SpanExporter:
+    """The exporter that applications use: OTLP/HTTP, protobuf. Without headers: those of the environment."""
+    url = f"{endpoint.rstrip('/')}/v1/traces"
+    return OTLPSpanExporter(url, headers=headers or None, timeout=TIMEOUT_S)
 
 
 @dataclass

@@ -22,7 +22,7 @@ async def serve(settings: Settings) -> None:
     grpc_server = create_server(doorway, f"{settings.host}:{settings.otlp_grpc_port}")
     server = Server(
         uvicorn.Config(
-            create_app(settings, sink, doorway),
+            create_app(doorway),
             host=settings.host,
             port=settings.otlp_http_port,
             http="httptools",
@@ -35,7 +35,7 @@ async def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=GRACE_S,
         )
     )
-    await sink.start()
+    await doorway.start()
     await grpc_server.start()
     log.info("gateway listens", http=settings.otlp_http_port, grpc=settings.otlp_grpc_port)
 
@@ -49,8 +49,7 @@ async def serve(settings: Settings) -> None:
     finally:
         server.stopping.set()
         await stopping
-        await sink.stop()
-        doorway.close()
+        await doorway.stop()
 
 
 def main() -> None:

@@ -1,16 +1,19 @@
 """The gateway as an ASGI application."""
 
+from msgspec import json
 from starlette.applications import Starlette
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from lumina_api.access.address import is_here
+from lumina_api.access.origins import allowed_origins, cross_origin
+from lumina_api.access.refused import Refused
 from lumina_api.gateway.doorway import Doorway
 from lumina_api.gateway.http import Endpoint, Receive, Scope, Send, encoding_of, respond
 from lumina_api.gateway.refusal import Code, Refusal
-from lumina_api.gateway.sink import Sink
 from lumina_api.gateway.status import failure
-from lumina_schemas.settings import Settings
 from lumina_streams.core.otlp import LOGS, TRACES
 
 
@@ -23,22 +26,44 @@ def otlp_routes(doorway: Doorway) -> list[BaseRoute]:
     ]
 
 
-def create_app(settings: Settings, sink: Sink, doorway: Doorway | None = None) -> Starlette:
-    """OTLP/HTTP with /health, /ready and /metrics. Whoever runs it starts and stops the sink."""
-    doorway = doorway or Doorway(settings, sink)
+def create_app(doorway: Doorway) -> Starlette:
+    """OTLP/HTTP with /health, /ready, /metrics and /ingest. Whoever runs it starts and stops the doorway."""
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
-    async def ready(_: Request) -> JSONResponse:
-        reasons = [] if sink.ready else [sink.reason]
+    def refused(request: Request) -> Refused | None:
+        """Why a page about this process is not shown; None where it is."""
+        try:
+            caller = doorway.keyring.caller(request.headers.getlist("authorization"))
+            caller = caller or doorway.keyring.anybody()
+        except Refused as error:
+            return error
+        if caller.may("read"):
+            return None
+        return Refused(403, f"This needs a key with the scope `read`; `{caller.name}` does not have it.")
+
+    async def ready(request: Request) -> JSONResponse:
+        reasons = doorway.reasons
+        shown = reasons if is_here(request) or refused(request) is None else []
         return JSONResponse(
-            {"status": "starting" if reasons else "ready", "reasons": reasons},
+            {"status": "starting" if reasons else "ready", "reasons": shown},
             status_code=503 if reasons else 200,
         )
 
-    async def metrics(_: Request) -> PlainTextResponse:
-        return PlainTextResponse(doorway.measures.text(), media_type="text/plain; version=0.0.4")
+    async def metrics(request: Request) -> Response:
+        if error := refused(request):
+            return JSONResponse({"detail": error.message}, error.status, error.headers)
+        page, content_type = doorway.measures.page(request.headers.get("accept", ""))
+        return Response(page, headers={"content-type": content_type})
+
+    async def ingest(request: Request) -> Response:
+        if not is_here(request):
+            return JSONResponse(
+                {"detail": "The last requests are shown on the gateway's own machine only, over loopback."},
+                403,
+            )
+        return Response(json.encode(doorway.recent.all()), media_type="application/json")
 
     app = Starlette(
         routes=[
@@ -46,8 +71,11 @@ def create_app(settings: Settings, sink: Sink, doorway: Doorway | None = None) -
             Route("/health", health),
             Route("/ready", ready),
             Route("/metrics", metrics),
+            Route("/ingest", ingest),
         ]
     )
+    if origins := allowed_origins(doorway.settings):
+        app.add_middleware(CORSMiddleware, **cross_origin(origins, cookies=False))
     app.router.redirect_slashes = False
     app.router.default = _not_found
     return app

@@ -1,5 +1,6 @@
 """OTLP/gRPC: the trace, logs and metrics services over raw bytes: what came goes to Kafka as it is."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,8 +8,9 @@ import grpc
 from grpc import aio
 
 from lumina_api.gateway.doorway import Doorway, unexpected
+from lumina_api.gateway.intake import NOTHING
 from lumina_api.gateway.refusal import Refusal
-from lumina_api.gateway.status import failure, success
+from lumina_api.gateway.status import failure, retry_info, success
 from lumina_streams.core.otlp import LOGS, TRACES, Signal
 
 Handler = Callable[[bytes, Any], Awaitable[bytes]]
@@ -53,32 +55,60 @@ def _export(doorway: Doorway, signal: Signal | None) -> Handler:
     """The Export method of a signal's service; None takes metrics and drops them."""
 
     async def export(body: bytes, context: Any) -> bytes:
-        name = signal.name if signal else "metrics"
+        began = time.perf_counter()
+        metadata = _texts(context)
+        project = metadata.get("x-lumina-project")
+        intake = NOTHING
+        refusal: Refusal | None = None
         try:
-            if signal is None:
-                answer = b""
-            else:
+            project = doorway.enter(_authorization(context), project)
+            if signal is not None:
                 with doorway.hold() as hold:
                     hold.take(len(body))
-                    intake = await doorway.take(signal, "protobuf", body, _project(context))
-                answer = success("protobuf", intake.rejected, intake.problem)
-            doorway.measures.answered(name, "grpc", "OK")
-            return answer
+                    intake = await doorway.take(signal, "protobuf", body, project)
         except Refusal as error:
             refusal = error
         except Exception as error:
             refusal = unexpected(error)
-        code = _CODES[refusal.code]
-        doorway.measures.answered(name, "grpc", code.name)
-        details = (("grpc-status-details-bin", failure("protobuf", refusal)),)
-        await context.abort(code, refusal.message, trailing_metadata=details)
+        code = _CODES[refusal.code] if refusal else grpc.StatusCode.OK
+        doorway.answered(
+            signal,
+            "grpc",
+            "grpc",
+            code.name,
+            time.perf_counter() - began,
+            intake,
+            refusal,
+            project=project,
+            client=metadata.get("user-agent", ""),
+        )
+        if refusal is None:
+            return success("protobuf", intake.rejected, intake.problem)
+        await context.abort(code, refusal.message, trailing_metadata=trailer(refusal))
         raise AssertionError("abort raises")
 
     return export
 
 
-def _project(context: Any) -> str | None:
+def trailer(refusal: Refusal) -> tuple[tuple[str, str | bytes], ...]:
+    """Metadata that goes with a refusal. OpenTelemetry's Python SDK has a name of its own for RetryInfo."""
+    found: list[tuple[str, str | bytes]] = [("grpc-status-details-bin", failure("protobuf", refusal))]
+    if refusal.retry_after_s is not None:
+        found.append(("google.rpc.retryinfo-bin", retry_info(refusal.retry_after_s).SerializeToString()))
+    return (*found, *refusal.headers.items())
+
+
+def _authorization(context: Any) -> list[str]:
+    return [
+        value if isinstance(value, str) else ""
+        for key, value in context.invocation_metadata() or ()
+        if key == "authorization"
+    ]
+
+
+def _texts(context: Any) -> dict[str, str]:
+    """The request's metadata; of a name that comes twice the first, "" where it is no text."""
+    texts: dict[str, str] = {}
     for key, value in context.invocation_metadata() or ():
-        if key == "x-lumina-project":
-            return value if isinstance(value, str) else ""
-    return None
+        texts.setdefault(key, value if isinstance(value, str) else "")
+    return texts

@@ -1,10 +1,12 @@
 """OTLP/HTTP: one ASGI endpoint a signal."""
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from lumina_api.gateway.body import Disconnected, read_body
 from lumina_api.gateway.doorway import Doorway, unexpected
+from lumina_api.gateway.intake import NOTHING, Intake
 from lumina_api.gateway.refusal import Code, Refusal, body_too_large
 from lumina_api.gateway.status import CONTENT_TYPES, Encoding, failure, success
 from lumina_streams.core.otlp import Signal
@@ -27,11 +29,19 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        began = time.perf_counter()
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         encoding = encoding_of(headers)
+        authorization = [
+            value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"
+        ]
+        project = headers.get(b"x-lumina-project")
         refusal: Refusal | None = None
+        intake = NOTHING
         try:
-            answer = await self._answer(scope["method"], encoding, headers, receive)
+            project = self._doorway.enter(authorization, project)
+            intake = await self._intake(scope["method"], encoding, headers, project, receive)
+            answer = success(encoding or "protobuf", intake.rejected, intake.problem)
         except Disconnected:
             return
         except Refusal as error:
@@ -41,14 +51,27 @@ class Endpoint:
         if refusal:
             answer = failure(encoding or "protobuf", refusal)
         status = refusal.status if refusal else 200
-        self._doorway.measures.answered(
-            self._signal.name if self._signal else "metrics", encoding or "unknown", str(status)
+        self._doorway.answered(
+            self._signal,
+            "http",
+            encoding or "unknown",
+            str(status),
+            time.perf_counter() - began,
+            intake,
+            refusal,
+            project=project,
+            client=headers.get(b"user-agent", ""),
         )
         await respond(send, status, encoding or "protobuf", answer, _extra(refusal) if refusal else {})
 
-    async def _answer(
-        self, method: str, encoding: Encoding | None, headers: dict[bytes, str], receive: Receive
-    ) -> bytes:
+    async def _intake(
+        self,
+        method: str,
+        encoding: Encoding | None,
+        headers: dict[bytes, str],
+        project: str | None,
+        receive: Receive,
+    ) -> Intake:
         if method != "POST":
             raise Refusal(405, Code.UNIMPLEMENTED, f"OTLP is sent by POST, not by {method[:20]}.")
         if encoding is None:
@@ -59,7 +82,7 @@ class Endpoint:
                 f"Content-Type {given!r} is not OTLP. Use application/x-protobuf or application/json.",
             )
         if self._signal is None:
-            return success(encoding)
+            return NOTHING
         length = headers.get(b"content-length", "")
         if length.isdecimal() and int(length[:20]) > self._doorway.settings.max_body_bytes:
             raise body_too_large(self._doorway.settings.max_body_bytes)
@@ -68,8 +91,7 @@ class Endpoint:
         with self._doorway.hold() as hold:
             compression = headers.get(b"content-encoding", "").strip().lower()
             body = await read_body(receive, compression, self._doorway.settings.max_body_bytes, hold)
-            intake = await self._doorway.take(self._signal, encoding, body, headers.get(b"x-lumina-project"))
-        return success(encoding, intake.rejected, intake.problem)
+            return await self._doorway.take(self._signal, encoding, body, project)
 
 
 def encoding_of(headers: dict[bytes, str]) -> Encoding | None:
@@ -93,6 +115,9 @@ async def respond(
 
 def _extra(refusal: Refusal) -> dict[bytes, bytes]:
     """Headers that go with a refusal."""
+    headers = {name.encode(): value.encode() for name, value in refusal.headers.items()}
     if refusal.retry_after_s is not None:
-        return {b"retry-after": str(refusal.retry_after_s).encode()}
-    return {b"allow": b"POST"} if refusal.status == 405 else {}
+        headers[b"retry-after"] = str(refusal.retry_after_s).encode()
+    if refusal.status == 405:
+        headers[b"allow"] = b"POST"
+    return headers

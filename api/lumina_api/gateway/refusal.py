@@ -4,6 +4,7 @@ OTLP's clients resend after HTTP 429, 502, 503, 504 and gRPC UNAVAILABLE (among 
 after anything else. So whatever is not the sender's fault is UNAVAILABLE, an unexpected error of ours too.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 
@@ -12,20 +13,33 @@ class Code(IntEnum):
 
     INVALID_ARGUMENT = 3
     NOT_FOUND = 5
+    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
     UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
 
 
 class Refusal(Exception):
-    """A request that is answered with an error: HTTP status, google.rpc code, and text for the sender."""
+    """A request that is answered with an error: HTTP status, google.rpc code, and text for the sender.
 
-    def __init__(self, status: int, code: Code, message: str, retry_after_s: int | None = None) -> None:
+    `headers` go along, as trailing metadata in gRPC.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: Code,
+        message: str,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
+        self.headers = headers or {}
 
 
 def unavailable(message: str, retry_after_s: int = 1) -> Refusal:
@@ -49,3 +63,11 @@ def body_too_large(limit: int) -> Refusal:
         f"The request has more than {limit} bytes after decompression. Send smaller batches, or raise "
         "LUMINA_MAX_BODY_BYTES."
     )
+
+
+def not_let_in(status: int, message: str, headers: Mapping[str, str]) -> Refusal:
+    """The caller's key does not open this (401, 403), or cannot be checked yet (503)."""
+    if status == 503:
+        return unavailable(f"{message} Nothing was kept: send it again.")
+    code = Code.UNAUTHENTICATED if status == 401 else Code.PERMISSION_DENIED
+    return Refusal(status, code, message, headers={name.lower(): value for name, value in headers.items()})

@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, ProducerClosed
 
 from lumina_api.gateway.budget import Budget
 from lumina_api.gateway.refusal import unavailable
+from lumina_api.kafka import discard
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import OTLP, OTLP_LOGS
@@ -81,7 +82,7 @@ class Sink:
         if producer:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(producer.flush(), STOP_DEADLINE_S)
-            await _discard(producer)
+            await discard(producer)
         if self._discards:
             await asyncio.wait(self._discards)
 
@@ -152,7 +153,7 @@ class Sink:
             return
         log.warning("kafka lost", reason=reason)
         self._producer, self._reason = None, reason
-        task = asyncio.create_task(_discard(producer), name="gateway-discard")
+        task = asyncio.create_task(discard(producer), name="gateway-discard")
         self._discards.add(task)
         task.add_done_callback(self._discards.discard)
         self._lost.set()
@@ -194,7 +195,7 @@ class Sink:
                     self._reason = f"Kafka is there, but topic {topic} is not."
                     await producer.partitions_for(topic)
         except BaseException:
-            await _discard(producer)
+            await discard(producer)
             raise
         return producer
 
@@ -211,16 +212,6 @@ class Sink:
             request_timeout_ms=10_000,
             metadata_max_age_ms=60_000,
         )
-
-
-async def _discard(producer: AIOKafkaProducer) -> None:
-    """Close a producer and drop what it holds. Its own `stop` would wait until Kafka has taken everything."""
-    sender = producer._sender.sender_task
-    while sender is not None and not sender.done():
-        sender.cancel()  # more than once: it waits for its own requests first
-        await asyncio.wait([sender], timeout=0.05)
-    producer._message_accumulator.fail_all(ProducerClosed())
-    await producer.stop()
 
 
 def _now() -> float:

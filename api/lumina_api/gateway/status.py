@@ -1,7 +1,7 @@
 """Bodies of answers: success, partial success and google.rpc.Status, in the request's own encoding."""
 
 import json
-from typing import Literal
+from typing import Any, Literal
 
 from google.protobuf.duration_pb2 import Duration
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
@@ -35,6 +35,11 @@ def failure(encoding: Encoding, refusal: Refusal) -> bytes:
         return json.dumps({"code": int(refusal.code), "message": refusal.message}).encode()
     status = Status(code=int(refusal.code), message=refusal.message)
     if refusal.retry_after_s is not None:
-        status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=refusal.retry_after_s)))
+        status.details.add().Pack(retry_info(refusal.retry_after_s))
     body: bytes = status.SerializeToString()
     return body
+
+
+def retry_info(seconds: int) -> Any:
+    """google.rpc.RetryInfo: when to come again."""
+    return RetryInfo(retry_delay=Duration(seconds=seconds))

@@ -20,17 +20,17 @@ from aiokafka.errors import for_code
 
 from lumina_api.generations import groups
 from lumina_api.generations.merge import Stalled, merged
-from lumina_api.generations.routing import LogRouting, Starts, UnknownKey, route_state
+from lumina_api.generations.routing import LogRouting, Starts, UnknownKey, copied, route_state
 from lumina_api.generations.writer import Writer
 from lumina_api.kafka import admin_client, partition_counts
 from lumina_api.provision import ProvisionError, create, series_partitions
 from lumina_schemas.generation import is_whole, obstacle, offsets_of
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
+from lumina_schemas.source import Place
 from lumina_schemas.topic_facts import describe
-from lumina_schemas.topics import ARRIVAL, DETECT_CHANGELOG, SPANS, STREAM
+from lumina_schemas.topics import ACTOR, ARRIVAL, DETECT_CHANGELOG, SPANS, STREAM
 
-ACTOR = "actor"
 ADMIN_S = 30.0
 PROGRESS_S = 2.0
 FETCH_BYTES = 1_000_000
@@ -207,15 +207,19 @@ class _Copy:
         """The log, and where detect goes on in it: at the first record that the old workers had not done."""
         source, target = self._old.topic(SPANS), self._new.topic(SPANS)
         facts = await describe(client_options(self._old), [source])
-        routing = LogRouting(facts[source].epoch, self._to)
+        epoch = facts[source].epoch
+        routing = LogRouting(epoch, self._to)
         starts = Starts()
         progress = _Progress(f"{source}: the log of the series", self._say)
         async for record in merged(reader, await self._open(reader, source, progress)):
             done = record.offset < places.get(TopicPartition(source, record.partition), 0)
             route = routing.route(record.partition, record.offset, record.value or b"", record.headers)
             starts.note(route, done, lambda number: writer.ends[target, number])
+            headers = record.headers
+            if not done:
+                headers = copied(headers, Place(epoch, record.partition, record.offset))
             for routed in route.records:
-                await writer.send(target, routed, record.timestamp, record.headers)
+                await writer.send(target, routed, record.timestamp, headers)
             progress.next()
         return progress.end(), {
             TopicPartition(target, number): starts.of(number, writer.ends[target, number])

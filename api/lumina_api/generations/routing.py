@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from lumina_schemas.control import COMMAND, TICK, SeriesCommand
 from lumina_schemas.partition import partition_of
-from lumina_schemas.source import Source
-from lumina_schemas.topics import TYPE_HEADER
+from lumina_schemas.source import Place, Source
+from lumina_schemas.topics import COPY_HEADER, TYPE_HEADER
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -49,6 +49,17 @@ class _Line(Struct):
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_command = msgspec.json.Decoder(SeriesCommand).decode
 _encode = msgspec.json.Encoder().encode
+
+
+def copied(headers: Headers, place: Place) -> Headers:
+    """The headers of a record that the old workers had not committed, in the next generation.
+
+    What a batch cost may have been told already, by a worker that died before it wrote the states: its place
+    in the old log goes along, and the projects know it by that (`ProjectState.count`).
+    """
+    if any(name == TYPE_HEADER for name, _ in headers):
+        return headers
+    return [*headers, (COPY_HEADER, _encode(place))]
 
 
 class LogRouting:

@@ -45,6 +45,15 @@ def span_item(row: Row) -> dict[str, object]:
     return item
 
 
+def trace_item(row: Row) -> dict[str, object]:
+    """A trace as lists show it."""
+    shown = {name: value for name, value in row.items() if name != "priced_calls"}
+    return shown | {
+        "start": moment_of(row),
+        "coverage": coverage(row["priced_calls"], row["call_count"]),
+    }
+
+
 def moment_of(row: Row) -> str:
     """`start_ns` of a row as RFC 3339."""
     start_ns = row["start_ns"]

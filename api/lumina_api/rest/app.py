@@ -3,11 +3,45 @@
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.middleware.cors import CORSMiddleware
 
-from lumina_api.rest import alerts, calls, costs, guide, health, series, traces
-from lumina_api.rest.problem import HEADERS, MEDIA_TYPE, ProblemDetails, handle_problems
+from lumina_api.access.keyring import Keyring
+from lumina_api.access.origins import allowed_origins, cross_origin
+from lumina_api.access.throttle import Throttle
+from lumina_api.live.hub import Hub
+from lumina_api.query.runner import Runner
+from lumina_api.rest import (
+    alerts,
+    calls,
+    costs,
+    errors,
+    export,
+    facets,
+    guide,
+    health,
+    latency,
+    login,
+    pipeline,
+    quality,
+    query,
+    retention,
+    series,
+    sessions,
+    stream,
+    traces,
+    usage,
+)
+from lumina_api.rest.bounds import BodyLimit, TimeLimit
+from lumina_api.rest.changes.routers import ROUTERS as CHANGES
+from lumina_api.rest.compression import Compression
+from lumina_api.rest.gate import Gate
+from lumina_api.rest.measures import Timed
+from lumina_api.rest.metrics import Metrics
+from lumina_api.rest.openapi import described
+from lumina_api.rest.problem import MEDIA_TYPE, ProblemDetails, handle_problems
+from lumina_api.rest.security import SecurityHeaders
 from lumina_api.views import Views
+from lumina_api.writer import Writer
 
 DESCRIPTION = """Traces, calls, costs and alerts of LLM applications, out of Lumina's views.
 
@@ -22,9 +56,21 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
     503: {**_PROBLEM, "description": "The views cannot be read now."},
 }
 
+_OF_QUERIES: dict[int | str, dict[str, Any]] = {
+    403: {**_PROBLEM, "description": "The key is not an admin's, or is of one project."},
+    422: {**_PROBLEM, "description": "The statement is refused, wrong, or takes too much memory."},
+    503: {**_PROBLEM, "description": "Another statement is running, or the views cannot be read now."},
+    504: {**_PROBLEM, "description": "The statement took longer than its time."},
+}
 
-def create_app(views: Views) -> FastAPI:
-    """The application over these views. Starting and stopping them is the caller's."""
+
+def create_app(views: Views, writer: Writer | None = None, keyring: Keyring | None = None) -> FastAPI:
+    """The application over these views, which writes through this writer and opens to these keys. Starting
+    and stopping them is the caller's; without a writer that runs, what would be written is answered 503, and
+    without a keyring whatever needs a key.
+    """
+    settings = views.settings
+    keyring = keyring or Keyring(settings)
     # FastAPI's documentation pages load scripts from foreign hosts: none is served.
     app = FastAPI(
         title="Lumina",
@@ -35,30 +81,35 @@ def create_app(views: Views) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.views = views
+    app.state.runner = Runner()
+    app.state.hub = Hub()
+    views.committed = app.state.hub.committed
+    app.state.writer = writer or Writer(settings)
+    app.state.keyring = keyring
+    app.state.key_last_used = keyring.uses.last.of
+    app.state.throttle = Throttle()
+    app.state.metrics = metrics = Metrics(views)
     handle_problems(app)
-    for resource in (traces, calls, costs, series, alerts):
+    # Facets before traces: `traces/facets` is no trace's id.
+    for resource in (
+        *(facets, traces, calls, sessions, costs, latency, quality, errors, series, alerts),
+        *(usage, retention, pipeline, export, stream),
+    ):
         app.include_router(resource.router, responses=_PROBLEMS)
+    app.include_router(query.router, responses=_PROBLEMS | _OF_QUERIES)
+    for router in CHANGES:
+        app.include_router(router, responses=_PROBLEMS)
+    app.include_router(login.router)
     app.include_router(health.router)
     app.include_router(guide.router)
-    app.add_middleware(NoSniff)
+    described(app)
+    # The last one added is the first that a request comes to.
+    app.add_middleware(TimeLimit, limit_s=settings.request_timeout_s)
+    app.add_middleware(BodyLimit, limit=settings.max_request_bytes)
+    app.add_middleware(Gate, keyring=keyring, settings=settings)
+    app.add_middleware(Compression)
+    if origins := allowed_origins(settings):
+        app.add_middleware(CORSMiddleware, **cross_origin(origins, cookies=True))
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(Timed, registry=metrics.registry)
     return app
-
-
-_ENCODED = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-
-
-class NoSniff:
-    """Tells browsers to take every answer for what its content type says, and to run nothing in it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Add the headers to every HTTP answer."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_ENCODED]
-            await send(message)
-
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)

@@ -1,81 +1,186 @@
-"""`/api/v1/costs`: what calls cost, by group and over time, and for how many of them that is known."""
+"""`/api/v1/costs/*`: what calls cost, for how many of them that is known, and why it changed."""
 
-from typing import Annotated, get_args
+from dataclasses import replace
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import Field
 
-from lumina_api.rest.answer import answer, coverage, moment_of, optional_moment
-from lumina_api.rest.doors import Cursor, Now
-from lumina_api.rest.models import Costs
-from lumina_api.rest.parameters import GROUPS, CostParameters
-from lumina_api.rest.problem import Problem, wrong_parameter
-from lumina_api.views import queries
-from lumina_api.views.queries import Filters, Group, Row
+from lumina_api.rest.answer import answer, coverage, span_item
+from lumina_api.rest.cost_change import Prices, cache_savings, change_of
+from lumina_api.rest.doors import Caller, Cursor, Now, narrowed, needs
+from lumina_api.rest.parameters import Limit, SpanParameters
+from lumina_api.rest.price_book import book_of
+from lumina_api.rest.problem import REFUSED
+from lumina_api.rest.sum_models import CostBreakdown, CostSummary, CostTimeline, CostTop
+from lumina_api.rest.sums import (
+    BreakdownParameters,
+    TimelineParameters,
+    bound,
+    frame,
+    groups_of,
+    interval_of,
+    named,
+    place,
+    step_of,
+)
+from lumina_api.views import queries, sums
+from lumina_api.views.contents import whole
+from lumina_api.views.queries import Page, Row
+from lumina_api.views.sums import GROUPS, Asked, snapshot
 
-STEPS_S = {"1m": 60, "5m": 300, "15m": 900, "1h": 3_600, "6h": 21_600, "1d": 86_400}
-NS = 1_000_000_000
+router = APIRouter(
+    prefix="/api/v1/costs", tags=["costs"], dependencies=[Depends(needs("read"))], responses=REFUSED
+)
 
-# What one answer may hold: more is no chart and no table.
-MOST_STEPS = 50_000
-
-router = APIRouter(prefix="/api/v1", tags=["costs"])
-
-
-@router.get("/costs", response_model=Costs, response_model_exclude_none=True)
-def costs(cursor: Cursor, now: Now, asked: Annotated[CostParameters, Query()]) -> Response:
-    """Sums of cost, calls and tokens, in all and by group, the dearest first."""
-    groups = _groups(asked.group_by)
-    filters = asked.filters(now)
-    body: dict[str, object] = {
-        "group_by": groups,
-        "interval": asked.interval,
-        "since": optional_moment(filters.since),
-        "until": optional_moment(filters.until),
-    }
-    (totals,) = queries.costs(cursor, filters, (), 1)
-    body["totals"] = _sums(totals)
-    rows = queries.costs(cursor, filters, groups, asked.limit) if groups else []
-    items = [{**{group: row[group] for group in groups}, **_sums(row)} for row in rows]
-    body["items"] = items
-    if asked.interval is not None:
-        step_ns = STEPS_S[asked.interval] * NS
-        _bound(filters, step_ns, len(items), now)
-        body["timeline"] = [_step(row) for row in queries.costs_timeline(cursor, filters, (), step_ns, ())]
-        timelines: dict[tuple[object, ...], list[dict[str, object]]] = {
-            tuple(row[group] for group in groups): [] for row in rows
-        }
-        for row in queries.costs_timeline(cursor, filters, groups, step_ns, rows) if groups else ():
-            timelines[tuple(row[group] for group in groups)].append(_step(row))
-        for item, timeline in zip(items, timelines.values(), strict=True):
-            item["timeline"] = timeline
-    return answer(body)
+_HIDDEN = {*GROUPS, "trace_id", "start_ns", "sampled"}
 
 
-def _groups(asked: list[str]) -> list[Group]:
-    names = [name.strip() for entry in asked for name in entry.split(",")]
-    if wrong := [name for name in names if name not in GROUPS]:
-        raise wrong_parameter(
-            "group_by", f"{', '.join(map(repr, wrong[:3]))} is none of {', '.join(get_args(Group))}"
-        )
-    return [group for group in GROUPS if group in names]
+@router.get("/summary", response_model=CostSummary)
+def summary(
+    request: Request, cursor: Cursor, caller: Caller, now: Now, asked: Annotated[SpanParameters, Query()]
+) -> Response:
+    """What the calls of a time cost, what those of the same time before it did, and why that differs.
 
-
-def _bound(filters: Filters, step_ns: int, items: int, now: int) -> None:
+    The parts of the change add up to the whole of it.
+    """
+    filters = narrowed(caller, asked.filters(now))
+    until = min(now, filters.until) if filters.until is not None else now
     since = filters.since or 0
-    until = filters.until if filters.until is not None else now
-    steps = max(0, until - since) // step_ns + 1
-    if steps * (items + 1) > MOST_STEPS:
-        raise Problem(
-            422,
-            f"interval: {steps} steps for {items} items are more than one answer holds ({MOST_STEPS}). "
-            "Ask for a longer interval, a shorter time, or a lower limit.",
-            [("interval", "too short for this time and limit")],
-        )
+    former = replace(filters, since=max(0, since - max(0, until - since)), until=since)
+    with snapshot(cursor):
+        (totals,) = sums.costs(cursor, Asked(filters))
+        (before,) = sums.costs(cursor, Asked(former))
+        models, models_before = sums.models(cursor, filters), sums.models(cursor, former)
+        prices = Prices(book_of(cursor, request.app.state.views.settings.prices_file), until)
+    saved = cache_savings(models, totals, prices)
+    return answer(
+        {
+            **frame(filters),
+            "totals": cost_sums(totals),
+            "before": {**frame(former), **cost_sums(before)},
+            "change": change_of(models_before, models, prices),
+            "cache_savings_usd": saved.usd,
+            "cache_savings_coverage": saved.coverage,
+        }
+    )
 
 
-def _sums(row: Row) -> dict[str, object]:
-    sums = {name: value for name, value in row.items() if name not in (*GROUPS, "start_ns", "sampled")}
-    return sums | {"coverage": coverage(row["priced_calls"], row["calls"]), "sampling": _sampling(row)}
+@router.get("/breakdown", response_model=CostBreakdown)
+def breakdown(
+    cursor: Cursor, caller: Caller, now: Now, asked: Annotated[BreakdownParameters, Query()]
+) -> Response:
+    """Cost, calls and tokens by group, the dearest first, and each group's share of the whole."""
+    groups = groups_of(asked.group_by)
+    filters = narrowed(caller, asked.filters(now))
+    with snapshot(cursor):
+        totals, rows = sums.costs_by_group(cursor, Asked(filters, groups), asked.limit)
+    return answer(
+        {
+            **frame(filters),
+            "group_by": groups,
+            "totals": cost_sums(totals),
+            "items": [{**named(row, groups), **cost_sums(row), "share": _share(row, totals)} for row in rows],
+        }
+    )
+
+
+@router.get("/timeline", response_model=CostTimeline)
+def timeline(
+    cursor: Cursor, caller: Caller, now: Now, asked: Annotated[TimelineParameters, Query()]
+) -> Response:
+    """Cost, calls and tokens over time, a line for each of the dearest groups; no steps without calls."""
+    groups = groups_of(asked.group_by)
+    filters = narrowed(caller, asked.filters(now))
+    interval = interval_of(asked.interval, filters, now)
+    with snapshot(cursor):
+        chosen: list[Row] = [{}]  # the one line of all calls
+        if groups:
+            chosen = sums.costs(cursor, Asked(filters, groups), asked.limit)
+        step_ns = bound(interval, filters, len(chosen), now)
+        lines: dict[tuple[object, ...], list[dict[str, object]]] = {place(row, groups): [] for row in chosen}
+        within = sums.only(filters, groups, chosen)
+        for row in sums.costs(cursor, Asked(within, groups, step_ns)) if chosen else ():
+            if (line := lines.get(place(row, groups))) is not None:
+                line.append({**step_of(row), **cost_sums(row)})
+    return answer(
+        {
+            **frame(filters),
+            "group_by": groups,
+            "interval": interval,
+            "items": [
+                {**named(row, groups), "timeline": line}
+                for row, line in zip(chosen, lines.values(), strict=True)
+            ],
+        }
+    )
+
+
+class TopParameters(SpanParameters):
+    """What costs most."""
+
+    by: Literal[
+        "call",
+        "trace",
+        "project",
+        "service",
+        "endpoint",
+        "environment",
+        "provider",
+        "model",
+        "prompt_name",
+        "prompt_version",
+        "user_id",
+        "session_id",
+        "tag",
+    ] = Field(
+        default="call",
+        description="Of what: calls, traces, or a group. A call counts under each of its tags.",
+        examples=["user_id"],
+    )
+    limit: Limit = 10
+
+
+@router.get("/top", response_model=CostTop)
+def top(cursor: Cursor, caller: Caller, now: Now, asked: Annotated[TopParameters, Query()]) -> Response:
+    """The dearest calls, traces or values of a group, each with its share of the whole."""
+    filters = narrowed(caller, asked.filters(now))
+    with snapshot(cursor):
+        (totals,) = sums.costs(cursor, Asked(filters))
+        page = Page(asked.limit, "costliest")
+        if asked.by == "call":
+            rows = queries.calls(cursor, filters, page)
+            items = [span_item(row) for row in whole(cursor, rows)]
+        elif asked.by == "trace":
+            rows = sums.traces(cursor, filters, asked.limit)
+            items = [{**step_of(row), **_trace_of(row), **cost_sums(row)} for row in rows]
+        else:
+            rows = sums.costs(cursor, Asked(filters, groups_of([asked.by])), asked.limit)
+            items = [{"value": row[asked.by], **_prompt_of(row, asked.by), **cost_sums(row)} for row in rows]
+    shares = [_share(row, totals) for row in rows]
+    return answer(
+        {
+            **frame(filters),
+            "by": asked.by,
+            "totals": cost_sums(totals),
+            "items": [{"share": share, asked.by: item} for share, item in zip(shares, items, strict=True)],
+        }
+    )
+
+
+def cost_sums(row: Row) -> dict[str, object]:
+    """Sums as they go out: with their coverage, and a word where they are estimated from samples."""
+    shown = {name: value for name, value in row.items() if name not in _HIDDEN}
+    return shown | {"coverage": coverage(row["priced_calls"], row["calls"]), "sampling": _sampling(row)}
+
+
+def _trace_of(row: Row) -> dict[str, object]:
+    return {name: row[name] for name in ("project", "trace_id", "service")}
+
+
+def _prompt_of(row: Row, by: str) -> dict[str, object]:
+    """Of a version the prompt that has it."""
+    return {"prompt_name": row["prompt_name"]} if by == "prompt_version" else {}
 
 
 def _sampling(row: Row) -> str | None:
@@ -88,5 +193,8 @@ def _sampling(row: Row) -> str | None:
     return f"estimated from {min(seen / stands_for, 1.0) * 100:.3g} % sampled"
 
 
-def _step(row: Row) -> dict[str, object]:
-    return {"start": moment_of(row), "start_ns": row["start_ns"], **_sums(row)}
+def _share(row: Row, totals: Row) -> float | None:
+    whole_cost, cost = totals["cost_usd"], row["cost_usd"]
+    if not isinstance(whole_cost, float) or not isinstance(cost, float) or not whole_cost:
+        return None
+    return cost / whole_cost

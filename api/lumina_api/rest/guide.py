@@ -6,9 +6,9 @@ from typing import Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import PlainTextResponse
 
-from lumina_api.rest.doors import no_parameters
+from lumina_api.rest.doors import bare
 
-router = APIRouter(tags=["health"], dependencies=[Depends(no_parameters)])
+router = APIRouter(tags=["health"], dependencies=[Depends(bare)])
 
 WIDTH = 100
 

@@ -1,22 +1,43 @@
 """`/health`, `/ready`, `/metrics`, and the links at `/`: for those who run Lumina."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
+from lumina_api.access.address import is_here
 from lumina_api.rest.answer import answer
-from lumina_api.rest.doors import AnyViews, no_parameters
+from lumina_api.rest.doors import AnyViews, Caller, bare
+from lumina_api.rest.metrics import OPENMETRICS, Metrics
 from lumina_api.rest.models import Health, Readiness
 from lumina_api.views import Views
-from lumina_api.views.trouble import Cause
+from lumina_api.views.progress import Progress
 
-router = APIRouter(tags=["health"], dependencies=[Depends(no_parameters)])
+router = APIRouter(tags=["health"], dependencies=[Depends(bare)])
 
 LINKS = {
     "name": "lumina",
     "traces": "/api/v1/traces",
     "calls": "/api/v1/calls",
-    "costs": "/api/v1/costs",
+    "sessions": "/api/v1/sessions",
+    "costs": "/api/v1/costs/summary",
+    "latency": "/api/v1/latency/breakdown",
+    "quality": "/api/v1/quality/breakdown",
+    "errors": "/api/v1/errors",
     "series": "/api/v1/series",
     "alerts": "/api/v1/alerts",
+    "usage": "/api/v1/usage",
+    "rules": "/api/v1/rules",
+    "prices": "/api/v1/prices",
+    "marks": "/api/v1/marks",
+    "budgets": "/api/v1/budgets",
+    "projects": "/api/v1/projects",
+    "keys": "/api/v1/keys",
+    "erasures": "/api/v1/erasures",
+    "settings": "/api/v1/settings",
+    "audit": "/api/v1/audit",
+    "query": "/api/v1/query",
+    "export": "/api/v1/export",
+    "stream": "/api/v1/stream",
+    "retention": "/api/v1/retention",
+    "pipeline": "/api/v1/pipeline",
     "docs": "/docs",
     "openapi": "/openapi.json",
     "health": "/health",
@@ -39,77 +60,55 @@ async def health() -> Response:
 
 
 @router.get("/ready", response_model=Readiness, responses={503: {"model": Readiness}})
-async def ready(views: AnyViews) -> Response:
-    """200 once the views show all that lay in the log at the start; before, or stopped: 503."""
-    reasons = views.progress.reasons
-    body = answer(
-        {
-            "ready": not reasons,
-            "reasons": reasons,
-            "topics": [
-                {"topic": topic.name, "replayed": topic.replayed, "behind": topic.behind, "lag": topic.lag}
-                for topic in views.progress.topics.values()
-            ],
-        }
-    )
+async def ready(request: Request, views: AnyViews, caller: Caller) -> Response:
+    """200 once the views show all that lay in the log at the start; before, or stopped: 503.
+
+    Whoever comes without a key that may read, and from another machine, hears no more than that.
+    """
+    keyring = request.app.state.keyring
+    keys = [keyring.why] if keyring.required and keyring.why else []
+    reasons = [*views.progress.reasons, *keys]
+    shows = caller.may("read") or is_here(request)
+    told: dict[str, object] = {"ready": not reasons, "reasons": reasons, "rebuilding": _rebuilding(views)}
+    told |= _pace(views.progress)
+    if not shows:
+        told |= {"reasons": [], "rebuilding": None, "topics": [], "records_per_s": None, "eta_s": None}
+    body = answer(told)
     body.status_code = 503 if reasons else 200
     return body
 
 
-@router.get("/metrics", response_class=Response)
-async def metrics(views: AnyViews) -> Response:
-    """Prometheus text."""
-    return Response(_metrics(views), media_type="text/plain; version=0.0.4; charset=utf-8")
+def _rebuilding(views: Views) -> dict[str, object] | None:
+    """How far the file of this release is, while the former one answers."""
+    former, building = views.former, views.building
+    if former is None or building is None:
+        return None
+    return _pace(building) | {
+        "replayed": building.replayed,
+        "reasons": building.reasons,
+        "former": former.unfit,
+    }
 
 
-def _metrics(views: Views) -> str:
-    applied = views.applied
-    lines: list[str] = []
+def _pace(progress: Progress) -> dict[str, object]:
+    return {
+        "topics": [
+            {"topic": topic.name, "replayed": topic.replayed, "behind": topic.behind, "lag": topic.lag}
+            for topic in progress.topics.values()
+        ],
+        "records_per_s": progress.records_per_s,
+        "eta_s": progress.eta_s,
+    }
 
-    def metric(name: str, kind: str, said: str, samples: dict[str, float]) -> None:
-        lines.append(f"# HELP {name} {said}")
-        lines.append(f"# TYPE {name} {kind}")
-        lines.extend(f"{name}{labels} {value:g}" for labels, value in samples.items())
 
-    for name, said, value in (
-        ("lines", "Lines of lumina.spans read", applied.lines),
-        ("spans", "Spans stored", applied.spans),
-        ("duplicates", "Spans seen again", applied.duplicates),
-        ("contents", "Contents stored", applied.contents),
-        ("alerts", "Alert revisions read", applied.alerts),
-        ("scores", "Scores of answers read", applied.scores),
-        ("batches", "Transactions", applied.batches),
-    ):
-        metric(f"lumina_views_{name}_total", "counter", said, {"": value})
-    metric(
-        "lumina_views_skipped_total",
-        "counter",
-        "Lines and records left out, by reason",
-        {f'{{reason="{reason}"}}': count for reason, count in sorted(applied.skipped.items())},
-    )
-    metric(
-        "lumina_views_lag_records",
-        "gauge",
-        "Records not yet applied",
-        {f'{{topic="{topic.name}"}}': topic.lag for topic in views.progress.topics.values()},
-    )
-    metric(
-        "lumina_views_replayed_ratio",
-        "gauge",
-        "Share applied of what lay there at the start, 0 to 1",
-        {f'{{topic="{topic.name}"}}': topic.replayed for topic in views.progress.topics.values()},
-    )
-    metric(
-        "lumina_views_stopped",
-        "gauge",
-        "1 while the views stand still, by cause; /ready says what to do",
-        {f'{{cause="{cause}"}}': float(cause is views.progress.cause) for cause in Cause},
-    )
-    metric(
-        "lumina_views_stops_total",
-        "counter",
-        "How often the views were stopped, by cause",
-        {f'{{cause="{cause}"}}': views.progress.stops[cause] for cause in Cause},
-    )
-    metric("lumina_views_ready", "gauge", "1 when ready", {"": float(views.ready)})
-    return "\n".join(lines) + "\n"
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"description": "Metrics", "content": {"text/plain": {}, OPENMETRICS: {}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Prometheus' text, or OpenMetrics where `Accept` asks for it."""
+    shown = request.app.state.metrics
+    assert isinstance(shown, Metrics)
+    page, content_type = shown.page(request.headers.get("accept", ""))
+    return Response(page, headers={"content-type": content_type})

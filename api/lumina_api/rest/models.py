@@ -10,7 +10,9 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from lumina_schemas.alert import Alert
+from lumina_api.usage.report import ProjectUsage
+from lumina_api.views.facets import Facet
+from lumina_schemas.alert import Alert, AlertKind, AlertState, Feedback, Severity
 from lumina_schemas.score import QualityReason, Tier
 from lumina_schemas.span import Span
 
@@ -72,6 +74,7 @@ _SHOWN: dict[str, Any] = {
 
 CallItem = create_model("CallItem", __config__=_STRICT, **_span_members(), **_SHOWN)
 AlertItem = record_model(Alert)
+UsageItem = record_model(ProjectUsage)
 
 Coverage = Annotated[
     float | None, Field(ge=0, le=1, description="Share of the calls whose cost is known; null without calls")
@@ -79,15 +82,23 @@ Coverage = Annotated[
 Cost = Annotated[float | None, Field(description="USD, of the calls whose cost is known; null where none is")]
 
 
-class _Answer(BaseModel):
+WorstQuality = Annotated[
+    float | None,
+    Field(ge=0, le=1, description="The lowest quality of its answers; null where none was judged"),
+]
+
+
+class Answer(BaseModel):
+    """What every answer has in common: no field that is not named."""
+
     model_config = _STRICT
 
 
-class _Listed(_Answer):
+class _Listed(Answer):
     next_cursor: str | None = Field(description="Cursor of the page that follows; null on the last one")
 
 
-class TraceSummary(_Answer):
+class TraceSummary(Answer):
     """A trace in a list."""
 
     trace_id: str
@@ -100,9 +111,15 @@ class TraceSummary(_Answer):
     status: Literal["unset", "ok", "error"]
     span_count: int
     call_count: int
+    error_count: int = Field(description="Spans with status error")
     cost_usd: Cost
     coverage: Coverage
+    input_tokens: int
+    output_tokens: int
     models: list[str]
+    session_id: str = Field(description="Empty where no span names one")
+    user_id: str = Field(description="Empty where no span names one")
+    worst_quality: WorstQuality
 
 
 class TraceList(_Listed):
@@ -131,86 +148,92 @@ SpanNode = create_model("SpanNode", __config__=_STRICT, **_span_members(), **_SH
 class TraceDetail(TraceSummary):
     """A trace with its spans, parents before children, and the alerts that show it as evidence."""
 
-    input_tokens: int
-    output_tokens: int
     spans: list[SpanNode]  # type: ignore[valid-type]
     alerts: list[AlertItem]  # type: ignore[valid-type]
     truncated: bool = Field(description="Whether the trace has more spans than are shown")
 
 
-class CostSums(_Answer):
-    """Sums over calls."""
+class UsageList(_Listed):
+    """Traces of the day by project, in the order of their names."""
 
-    calls: int
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [
+                        {
+                            "project": "shop",
+                            "traces": 46_210,
+                            "estimated": False,
+                            "limit": 50_000,
+                            "percent": 92.4,
+                            "refused_spans": 0,
+                            "resets_at": "2026-11-28T00:00:00Z",
+                        }
+                    ],
+                    "next_cursor": None,
+                }
+            ]
+        },
+    )
+
+    items: list[UsageItem]  # type: ignore[valid-type]
+
+
+class SessionSummary(Answer):
+    """A session in a list: sums over its traces."""
+
+    session_id: str
+    project: str
+    users: list[str] = Field(description="Whoever spoke in it, 20 at most")
+    trace_count: int
+    span_count: int
+    call_count: int
+    error_count: int = Field(description="Spans with status error")
     cost_usd: Cost
     coverage: Coverage
-    priced_calls: int = Field(description="Calls whose cost is known, exactly or estimated")
-    estimated_calls: int
-    unknown_calls: int = Field(description="Calls whose cost is not known; not in cost_usd")
-    errors: int
     input_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
     output_tokens: int
-    reasoning_tokens: int
-    seen_calls: int = Field(description="Calls that arrived; fewer than `calls` where traffic is sampled")
-    sampling: str | None = Field(description="Says that sums are estimated, where sampled traffic is in them")
+    worst_quality: WorstQuality
+    status: Literal["unset", "ok", "error"]
+    first: str = Field(description="Start of its first trace, RFC 3339")
+    first_ns: int
+    last: str = Field(description="Start of its last trace, RFC 3339")
+    last_ns: int
+    duration_ms: float | None = Field(description="From the start of the first to the end of all")
 
 
-class CostStep(CostSums):
-    """One step of a timeline. Steps without calls are left out."""
+class SessionList(_Listed):
+    """Sessions, with the time of the traces that they are made of."""
 
-    start: str
-    start_ns: int
-
-
-class CostItem(CostSums):
-    """Sums of one group; what is not grouped by is absent."""
-
-    project: str | None = None
-    service: str | None = None
-    endpoint: str | None = None
-    model: str | None = None
-    provider: str | None = None
-    timeline: list[CostStep] | None = None
-
-
-class Costs(_Answer):
-    """Costs by group, the dearest first, and of all calls together."""
-
-    totals: CostSums
-    items: list[CostItem]
-    group_by: list[str]
-    interval: str | None
-    timeline: list[CostStep] | None = Field(default=None, description="Of all calls together")
+    items: list[SessionSummary]
     since: str | None
     until: str | None
 
 
-class SeriesItem(_Answer):
-    """One series: the calls of an endpoint, and whether their prompts and answers are sent."""
+class SessionDetail(SessionSummary):
+    """A session over all of its time, with a page of its traces."""
 
-    project: str
-    service: str
-    endpoint: str
-    series_id: str
-    calls: int
-    coverage: Coverage
-    last_call: str = Field(description="Start of the last call, RFC 3339")
-    last_call_ns: int
-    content: Literal["captured", "none"] = Field(
-        description="Whether the last calls (20 at most) have prompts or answers"
-    )
-    content_setting: str | None = Field(
-        description="What turns prompts and answers on for the instrumentation of the last call; "
-        "null where they are captured"
-    )
+    traces: list[TraceSummary]
+    next_cursor: str | None = Field(description="Cursor of the traces that follow; null on the last page")
 
 
-class SeriesList(_Answer):
-    """Series, the lately used first."""
+class FacetValue(Answer):
+    """A value that the list could be narrowed to, and how many items it would have."""
 
-    items: list[SeriesItem]
+    value: str
+    count: int
+
+
+_BY_FACET: dict[str, Any] = {facet: (list[FacetValue] | None, None) for facet in get_args(Facet)}
+FacetValues = create_model("FacetValues", __config__=_STRICT, **_BY_FACET)
+
+
+class Facets(Answer):
+    """Values by facet, the most frequent first."""
+
+    facets: FacetValues  # type: ignore[valid-type]
     since: str | None
     until: str | None
 
@@ -221,13 +244,51 @@ class AlertList(_Listed):
     items: list[AlertItem]  # type: ignore[valid-type]
 
 
-class Health(_Answer):
+class MeanTime(Answer):
+    """A mean, and over how many alerts."""
+
+    mean_s: float | None = Field(description="Seconds; null without any")
+    alerts: int
+
+
+class ServiceAlerts(Answer):
+    """Alerts of one service."""
+
+    service: str
+    alerts: int
+
+
+class DayAlerts(Answer):
+    """Alerts that were opened on one day."""
+
+    day: str = Field(description="UTC", examples=["2026-01-31"])
+    alerts: int
+
+
+class AlertStatistics(Answer):
+    """What the alerts come to."""
+
+    alerts: int
+    by_state: dict[AlertState, int]
+    by_kind: dict[AlertKind, int] = Field(description="The most frequent first")
+    by_severity: dict[Severity, int] = Field(description="The most frequent first")
+    by_service: list[ServiceAlerts] = Field(description="The 50 with the most alerts")
+    by_day: list[DayAlerts] = Field(description="By the day of opening; days without alerts are left out")
+    time_to_acknowledge: MeanTime = Field(description="From opening to the first acknowledgement")
+    time_to_resolve: MeanTime = Field(description="From opening to the end, of those that are resolved")
+    feedback: dict[Feedback, int]
+    noise_share: float | None = Field(
+        ge=0, le=1, description="Of the alerts that somebody judged; null without any"
+    )
+
+
+class Health(Answer):
     """The process is alive."""
 
     status: Literal["ok"]
 
 
-class TopicState(_Answer):
+class TopicState(Answer):
     """How far the views are on one topic."""
 
     topic: str
@@ -236,9 +297,89 @@ class TopicState(_Answer):
     lag: int = Field(description="Records not yet applied")
 
 
-class Readiness(_Answer):
+class Pace(Answer):
+    """How far a file of the views is, and how fast."""
+
+    topics: list[TopicState]
+    records_per_s: float | None = Field(description="Records applied a second, lately; null: not known yet")
+    eta_s: float | None = Field(
+        description="Seconds until what lay there at the start is applied; null: not known"
+    )
+
+
+class Rebuilding(Pace):
+    """A file that is built for this release while the former one answers."""
+
+    replayed: float = Field(ge=0, le=1, description="Share applied of what lay in all topics at the start")
+    reasons: list[str] = Field(description="Why it has not taken over yet")
+    former: str = Field(description="What keeps the former file from following the log; empty: nothing")
+
+
+class Readiness(Pace):
     """Whether the views show what lay in the log when the process started, and if not, why."""
 
     ready: bool
     reasons: list[str]
-    topics: list[TopicState]
+    rebuilding: Rebuilding | None = Field(
+        description="Until the file of this release takes over from a former one; null: it has"
+    )
+
+
+class OwnRetention(Answer):
+    """A project with a retention of its own."""
+
+    project: str
+    days: float = Field(ge=0, description="0 = for ever")
+
+
+class PlannedRows(Answer):
+    """Rows that go the next time."""
+
+    project: str
+    table: str
+    rows: int
+    oldest: str
+    before: str = Field(description="Rows of a time before this one go")
+
+
+class RetentionRun(Answer):
+    """What a run has done."""
+
+    due: str
+    ended: str
+    rows: dict[str, int] | None = Field(description="Rows deleted, by table; null for keys of one project")
+
+
+class RetentionPlan(Answer):
+    """How long rows are kept, what goes the next time, as of now, and what went the last time."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "days": 7,
+                "projects": [{"project": "shop", "days": 30}],
+                "next_run": "2026-02-01T02:00:00.000000000Z",
+                "plan": [
+                    {
+                        "project": "bank",
+                        "table": "spans",
+                        "rows": 182_340,
+                        "oldest": "2026-01-24T02:00:00.120000000Z",
+                        "before": "2026-01-25T02:00:00.000000000Z",
+                    }
+                ],
+                "last_run": {
+                    "due": "2026-01-31T02:00:00.000000000Z",
+                    "ended": "2026-01-31T02:01:12.480000000Z",
+                    "rows": {"spans": 179_112, "scores": 90_210, "traces": 60_003},
+                },
+            }
+        },
+    )
+
+    days: float = Field(ge=0, description="LUMINA_RETENTION_DAYS; 0 = for ever")
+    projects: list[OwnRetention]
+    next_run: str
+    plan: list[PlannedRows]
+    last_run: RetentionRun | None

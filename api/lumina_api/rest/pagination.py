@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from lumina_api.rest.problem import wrong_parameter
-from lumina_api.views.queries import TIES, Filters, Order, Page, Row, key
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import TIES, Order, Page, Row, key
 
 
 class _Cursor(Struct, array_like=True):

@@ -9,26 +9,41 @@ from fastapi.exceptions import RequestValidationError
 from msgspec import Struct, json
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
 
+from lumina_api.deadline import TookTooLong
 from lumina_api.views import ViewsAway
+from lumina_api.writer import NotWritten
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# For every answer: a browser takes it for what its content type says, and runs nothing in it.
+# For every answer: a browser takes it for what its content type says, runs nothing in it, keeps nothing of
+# it, and lends it to no other site's page.
 HEADERS = {
     "x-content-type-options": "nosniff",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
 }
 
 TITLES = {
     400: "Bad request",
+    401: "Not authenticated",
+    403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    409: "Conflict",
+    413: "Too large",
+    415: "Unsupported media type",
     422: "Invalid parameter",
+    429: "Limit reached",
     500: "Internal error",
     503: "Not ready",
+    504: "Took too long",
 }
 
 
@@ -48,6 +63,15 @@ class ProblemDetails(BaseModel):
     detail: str = Field(description="What happened, what it means, what to do.")
     errors: list[WrongParameter] | None = Field(default=None, description="Wrong parameters, one by one.")
     valid_parameters: list[str] | None = Field(default=None, description="Parameters that this path takes.")
+
+
+_DOCUMENTED: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
+REFUSED: dict[int | str, dict[str, Any]] = {
+    403: {**_DOCUMENTED, "description": "The caller's key may not do this, or not in this project."}
+}
+UNKNOWN: dict[int | str, dict[str, Any]] = {
+    404: {**_DOCUMENTED, "description": "There is none of this id, or the caller's key does not see it."}
+}
 
 
 class _Body(Struct, omit_defaults=True):
@@ -91,6 +115,14 @@ class Problem(Exception):
         return Response(json.encode(body), self.status, self.headers, MEDIA_TYPE)
 
 
+def took_too_long(limit_s: float | None = None) -> Problem:
+    """The time of a request was over."""
+    time = f"the {limit_s:g} s that LUMINA_REQUEST_TIMEOUT_S allows" if limit_s else "its time"
+    return Problem(
+        504, f"The request took longer than {time} and was stopped: ask for a shorter time or less."
+    )
+
+
 def wrong_parameter(parameter: str, detail: str) -> Problem:
     """A parameter whose value cannot be used."""
     return Problem(422, f"{parameter}: {detail}", [(parameter, detail)])
@@ -102,6 +134,8 @@ def handle_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(ViewsAway, _away)
+    app.add_exception_handler(TookTooLong, _late)
+    app.add_exception_handler(NotWritten, _away)
     app.add_exception_handler(Exception, _unexpected)
 
 
@@ -116,9 +150,24 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         detail = "There is nothing at this path. `/openapi.json` describes every path, `/` links to them."
     elif error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "GET")
+        allowed = ", ".join(_methods(request))
         detail = f"This path does not take {request.method}; it takes {allowed}."
+        return Problem(405, detail, headers={"Allow": allowed}).response()
+    elif error.status_code == 400:  # the framework's word for a body that it cannot read
+        return wrong_parameter("body", "is no JSON in UTF-8").response()
     return Problem(error.status_code, detail, headers=dict(error.headers or {})).response()
+
+
+def _methods(request: Request) -> list[str]:
+    """What this path takes, by all of its routes: the framework names those of the first alone."""
+    path = request.scope["path"]
+    found = {
+        method.upper()
+        for template, operations in request.app.openapi()["paths"].items()
+        if compile_path(template)[0].match(path)
+        for method in operations
+    }
+    return sorted(found) or ["GET"]
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
@@ -131,6 +180,11 @@ async def _invalid(request: Request, error: Exception) -> Response:
 
 async def _away(request: Request, error: Exception) -> Response:
     return Problem(503, str(error), headers={"Retry-After": "2"}).response()
+
+
+async def _late(request: Request, error: Exception) -> Response:
+    settings = request.app.state.views.settings
+    return took_too_long(settings.request_timeout_s).response()
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

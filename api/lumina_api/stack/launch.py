@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from lumina_api.access.binding import check_access
+from lumina_api.access.refused import AccessSettingsError
 from lumina_api.provision import ProvisionError, provision
 from lumina_api.stack.broker import BrokerError, prepare
 from lumina_api.stack.greeting import already, greeting
@@ -33,6 +35,7 @@ LEFTOVER_DEADLINE_S = 10.0
 FIRST_READY_DEADLINE_S = 120.0
 
 FAILURES = (
+    AccessSettingsError,
     BrokerError,
     JarError,
     KafkaSettingsError,
@@ -89,9 +92,16 @@ def _plan(settings: Settings) -> Plan:
         if ports.kafka:
             folder = ready_settings.data_dir / "kafka"
             broker = prepare(folder, ports.kafka, ports.controller, say, ready_settings.cache_dir)
-        return children(ready_settings, ports, broker, settings.demo)
+        return children(ready_settings, ports, broker, _plays_demo(settings))
 
     return plan
+
+
+def _plays_demo(settings: Settings) -> bool:
+    if settings.demo and settings.auth_required and not settings.admin_key:
+        say("No demo is played: keys are required, and the demo has one by LUMINA_ADMIN_KEY alone.")
+        return False
+    return settings.demo
 
 
 def _run(settings: Settings, as_json: bool, plan: Plan, limits: Limits | None) -> int:
@@ -100,6 +110,7 @@ def _run(settings: Settings, as_json: bool, plan: Plan, limits: Limits | None) -
         named = ", ".join(f"{process.name} (pid {process.pid})" for process in ended)
         say(f"Ended what an earlier stack left running: {named}.")
     remove_state(data_dir)
+    check_access(settings)
     where = addresses(settings)
     for what, choice in where.moved:
         say(f"Port {choice.wanted} ({what}) is taken by {choice.taken_by}: using {choice.port}.")

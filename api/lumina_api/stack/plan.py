@@ -90,6 +90,8 @@ def resolved(settings: Settings, ports: Ports) -> Settings:
             update["partitions"] = LOCAL_PARTITIONS
         if "replication" not in settings.model_fields_set:
             update["replication"] = LOCAL_REPLICATION
+        if settings.manage_topics is None:
+            update["manage_topics"] = True  # nobody else's cluster
     return settings.model_copy(update=update)
 
 

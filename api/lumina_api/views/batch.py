@@ -7,13 +7,18 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
 
+from lumina_api.views import decided
 from lumina_api.views.columns import ContentRow, Int64, Moment, Row, SpanRow
+from lumina_api.views.decided import AuditRow, MarkRow, SettingKey, SettingRow
+from lumina_schemas.control import MARK
 from lumina_schemas.correction import key_of
+from lumina_schemas.project import KIND as PROJECT_KIND
+from lumina_schemas.project import ProjectSettings
 from lumina_schemas.topics import TYPE_HEADER
 from lumina_streams.core.baseline.moment import ns_of
 
@@ -34,10 +39,28 @@ class LogRecord(NamedTuple):
 
 
 class Erasure(Struct, frozen=True):
-    """Spans of `project` that started before `before_ns`, and alerts opened before it, are removed."""
+    """What the views take of an erasure (`lumina_schemas.erasure`)."""
 
     project: str
     before_ns: Int64
+    user_id: str = ""
+    session_id: str = ""
+
+    @property
+    def whole_project(self) -> bool:
+        """Whether all of the project is meant, and no one user or session."""
+        return not (self.user_id or self.session_id)
+
+    def meets(self, span: Any) -> bool:
+        """Whether a span makes its trace one of those of the user or session."""
+        return (
+            span.project == self.project
+            and span.start_ns < self.before_ns
+            and bool(
+                (self.user_id and span.user_id == self.user_id)
+                or (self.session_id and span.session_id == self.session_id)
+            )
+        )
 
 
 ScoreKey = tuple[str, str, str, int]
@@ -61,6 +84,7 @@ class AlertRow(Struct):
     severity: str
     opened_at: str
     updated_at: str
+    detected_at: str = ""
     resolved_at: str | None = None
     top_spans: tuple[_TopSpan, ...] = ()
 
@@ -140,7 +164,11 @@ _CORRECTION = msgspec.json.Decoder(CorrectionRow)
 _SCORE = msgspec.json.Decoder(ScoreRow)
 _ERASURE = msgspec.json.Decoder(Erasure)
 
+_PROJECT = msgspec.json.Decoder(ProjectSettings)
+
 _ERASURE_KEY = "erasures/"
+
+FIRST_REVISION = 1
 
 
 @dataclass
@@ -150,10 +178,17 @@ class Batch:
     spans: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     contents: list[Arrival] = field(default_factory=list)
     alerts: dict[str, StoredAlert] = field(default_factory=dict)
+    opened: list[StoredAlert] = field(default_factory=list)
+    """First revisions, also those that a later one replaces here."""
     removed_alerts: set[str] = field(default_factory=set)
     erasures: dict[str, Erasure | None] = field(default_factory=dict)
+    retention: dict[str, float | None] = field(default_factory=dict)
+    """Days by project; None: as for all others."""
     corrections: dict[bytes, CorrectionRow] = field(default_factory=dict)
     scores: dict[ScoreKey, ScoreRow] = field(default_factory=dict)
+    settings: dict[SettingKey, SettingRow | None] = field(default_factory=dict)
+    marks: dict[str, MarkRow] = field(default_factory=dict)
+    audit: dict[str, AuditRow] = field(default_factory=dict)
     positions: dict[tuple[str, int], int] = field(default_factory=dict)
     """Next offset by (topic, partition)."""
     lines: int = 0
@@ -173,11 +208,17 @@ class Batch:
         elif record.topic == "corrections":
             self._add_correction(record)
         elif record.topic == "settings":
+            self._keep_setting(record)
             self._add_setting(record)
+        elif record.topic == "audit":
+            self._add_audit(record)
 
     def _add_spans(self, record: LogRecord) -> None:
-        if any(name == TYPE_HEADER for name, _ in record.headers):
-            return  # a control message: for detect alone
+        for name, kind in record.headers:
+            if name == TYPE_HEADER:  # a control message: for detect, and marks for people
+                if kind == MARK:
+                    self._add_mark(record)
+                return
         value = record.value or b""
         readable = _is_utf8(value)
         for line in value.split(b"\n"):
@@ -240,6 +281,8 @@ class Batch:
         if key != row.id:
             self.skipped["alert under a key that is not its id"] += 1
             return
+        if row.rev == FIRST_REVISION:
+            self.opened.append(alert)
         known = self.alerts.get(row.id)
         if known is None or row.rev > known.row.rev:
             self.alerts[row.id] = alert
@@ -262,6 +305,8 @@ class Batch:
 
     def _add_setting(self, record: LogRecord) -> None:
         key = _text(record.key)
+        if key is not None and key.startswith(PROJECT_KIND):
+            self._add_project(key.removeprefix(PROJECT_KIND), record.value)
         if key is None or not key.startswith(_ERASURE_KEY):
             return  # another reader's kind
         if record.value is None:
@@ -271,6 +316,49 @@ class Batch:
             self.erasures[key.removeprefix(_ERASURE_KEY)] = _ERASURE.decode(record.value)
         except UNREADABLE:
             self.skipped["record is no erasure"] += 1
+
+    def _add_project(self, project: str, value: bytes | None) -> None:
+        if value is None:
+            self.retention[project] = None
+            return
+        try:
+            self.retention[project] = _PROJECT.decode(value).retention_days
+        except UNREADABLE:
+            self.skipped["record is no project's settings"] += 1
+
+    def _keep_setting(self, record: LogRecord) -> None:
+        """Any kind, as it lies there; what is no JSON leaves the setting as it was, as its readers do."""
+        try:
+            key = decided.setting_key(record.key)
+        except ValueError:
+            self.skipped["setting under a key that is no kind/id"] += 1
+            return
+        if record.value is None:
+            self.settings[key] = None
+            return
+        try:
+            self.settings[key] = decided.setting_row(
+                key, record.value, record.timestamp_ms, record.partition, record.offset
+            )
+        except UNREADABLE:
+            if not f"{key[0]}/".startswith(_ERASURE_KEY):  # those are counted by their own reader
+                self.skipped["setting is no JSON"] += 1
+
+    def _add_mark(self, record: LogRecord) -> None:
+        try:
+            row = decided.mark_row(record.value or b"", record.partition, record.offset)
+        except (*UNREADABLE, ValueError, OverflowError):
+            self.skipped["record is no mark"] += 1
+            return
+        self.marks.setdefault(row.id, row)
+
+    def _add_audit(self, record: LogRecord) -> None:
+        try:
+            row = decided.audit_row(record.value or b"")
+        except (*UNREADABLE, ValueError, OverflowError):
+            self.skipped["record is no audit entry"] += 1
+            return
+        self.audit.setdefault(row.id, row)
 
 
 def batch_of(records: Iterable[LogRecord]) -> Batch:

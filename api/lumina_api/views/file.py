@@ -25,7 +25,10 @@ ROW_GROUP_ROWS = 16_384
 CHECKPOINT_THRESHOLD = "64MB"
 
 # Bounds what DuckDB holds: caches, sorts and the rows not yet in the file. Larger results spill to disk.
-MEMORY_LIMIT = "160MB"
+MEMORY_LIMIT = "400MB"
+
+# The same while a file of another release is still read beside the one that replaces it: for either of them.
+FORMER_MEMORY = "200MB"
 
 # Threads beside the one that asks: none. Each reader and the writer work in threads of their own; a second
 # one for the writer cost a fifth more CPU per row.
@@ -62,12 +65,13 @@ class ViewsFile:
 def open_file(path: Path) -> ViewsFile:
     """Open the views' file, making it where there is none, or where it is corrupt or of another schema.
 
-    Raises Unusable, saying what to do, where opening it again later may go better.
+    A corrupt one is put aside, one of another schema becomes the former file (`former_of`). Raises Unusable,
+    saying what to do, where opening it again later may go better.
     """
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = _lock(path)
+        lock = locked(path)
     except OSError as error:
         if is_full(error):
             raise Unusable(disk_full(path), Cause.DISK_FULL) from error
@@ -80,6 +84,34 @@ def open_file(path: Path) -> ViewsFile:
     except BaseException:
         lock.close()
         raise
+
+
+def former_of(path: Path) -> Path:
+    """Where the file of another release lies until the one at `path` has been built: if it is there, that one
+    is not complete.
+    """
+    return path.absolute().with_name(f"{path.name}.former")
+
+
+def _make_former(path: Path, found: str) -> None:
+    """Move a file of another schema out of the way. It was closed, so that its log is in it."""
+    log.warning(
+        "views file is of another release: a new one is built beside it",
+        path=str(path),
+        former=str(former_of(path)),
+        schema=found,
+        wanted=version(),
+    )
+    if former_of(path).is_file():  # this one was not complete, and of a release in between
+        for suffix in ("", *_SIDE):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return
+    former = former_of(path)
+    for suffix in _SIDE:
+        former.with_name(former.name + suffix).unlink(missing_ok=True)
+        if path.with_name(path.name + suffix).is_file():
+            os.replace(path.with_name(path.name + suffix), former.with_name(former.name + suffix))
+    os.replace(path, former)
 
 
 def put_aside(path: Path, why: str) -> None:
@@ -110,7 +142,8 @@ def is_corruption(error: duckdb.Error) -> bool:
     )
 
 
-def _lock(path: Path) -> IO[str]:
+def locked(path: Path) -> IO[str]:
+    """The lock of a file, as long as it is open. Raises Unusable where another process has it."""
     # DuckDB's own lock does not keep a second instance of the same process out.
     lock = open(path.with_name(path.name + ".lock"), "a+", encoding="utf-8")  # noqa: SIM115
     try:
@@ -144,7 +177,7 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
     fresh = not path.exists()
     for attempt in (1, 2):
         try:
-            connection = _attach(path)
+            connection = attach(path)
         except duckdb.Error as error:
             if passing := _passing(path, error):
                 if fresh:
@@ -166,15 +199,16 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         if found in (version(), None):
             return connection
         connection.close()
-        put_aside(path, f"has schema {found}, this release has {version()}")
+        _make_former(path, found)
     raise AssertionError("a new file has a new schema")
 
 
-def _attach(path: Path) -> duckdb.DuckDBPyConnection:
+def attach(path: Path, memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
+    """A DuckDB instance that uses the file as `views`. Raises duckdb.Error."""
     connection = duckdb.connect(
         config={
             "threads": THREADS,
-            "memory_limit": MEMORY_LIMIT,
+            "memory_limit": memory_limit,
             "checkpoint_threshold": CHECKPOINT_THRESHOLD,
             "preserve_insertion_order": False,
             "temp_directory": f"{path}.tmp",
@@ -191,6 +225,9 @@ def _attach(path: Path) -> duckdb.DuckDBPyConnection:
             f"ATTACH '{quoted}' AS views (ROW_GROUP_SIZE {ROW_GROUP_ROWS}, STORAGE_VERSION 'latest')"
         )
         connection.execute("USE views")
+        connection.execute(
+            "SET enable_progress_bar = false"
+        )  # of the connection: DuckDB has no such global one
         connection.execute("SET enable_external_access = false")
         _version(connection)
     except BaseException:

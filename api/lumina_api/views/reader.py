@@ -23,7 +23,7 @@ from lumina_schemas.topic_facts import TopicFacts, describe
 
 log = structlog.get_logger(__name__)
 
-TOPICS = ("settings", "alerts", "corrections", "scores", "spans")
+TOPICS = ("settings", "alerts", "corrections", "scores", "audit", "spans")
 
 # One batch: what is there, up to this. Larger ones make a row no cheaper and hold several times their size.
 BATCH_BYTES = 5_000_000

@@ -1,38 +1,43 @@
-"""The views as one running thing: the file, the reader that follows the log into it, and its cursors."""
+"""The views as one running thing: a file that follows the log, and its cursors.
+
+Where the file is of another release, a new one is built beside it. The former one follows the log and answers
+until the new one shows all that it does; then it is removed.
+"""
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import duckdb
 import structlog
-from aiokafka.errors import KafkaError
 
-from lumina_api.views.batch import LogRecord, batch_of
-from lumina_api.views.file import Unusable, is_corruption, put_aside
+from lumina_api.deadline import within_time
+from lumina_api.views.batch import LogRecord
+from lumina_api.views.file import FORMER_MEMORY, MEMORY_LIMIT, former_of, is_corruption, put_aside
+from lumina_api.views.follower import Follower
+from lumina_api.views.former import open_former
+from lumina_api.views.freshness import LogPosition, Moves
+from lumina_api.views.measures import Measures
 from lumina_api.views.progress import Progress
-from lumina_api.views.reader import LogChanged, Reader, away
+from lumina_api.views.retention import Policy
 from lumina_api.views.store import Applied, Store
-from lumina_api.views.trouble import Cause, disk_full, is_full
-from lumina_schemas.kafka import client_options
+from lumina_api.views.trouble import disk_full, is_full
 from lumina_schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-RETRY_S = 2.0
-FIRST_RETRY_S = 0.2
+LOOK_S = 0.2
 
-# The same trouble is told again after this time: a log that tells of a full disk must not fill it.
-TELL_AGAIN_S = 60.0
+# The new file takes over when it is so near to the end of the log.
+NEAR_RECORDS = 2_000
 
-# DuckDB's inner errors do not always say that the file is damaged; so many in a row are taken to mean it.
-INNER_ERRORS = 3
+# Requests that read the former file may end; whoever takes longer is interrupted.
+DRAIN_S = 30.0
 
-T = TypeVar("T")
+Committed = Callable[[list[LogRecord], dict[tuple[str, int], int]], None]
+"""Takes the records of a batch, and the next offset of each (topic, partition) among them."""
 
 
 class ViewsAway(RuntimeError):
@@ -40,54 +45,103 @@ class ViewsAway(RuntimeError):
 
 
 class Views:
-    """Follows the log into the views' file, and opens it anew whenever that fails."""
+    """Follows the log into the views' file, and answers from it. `clock` tells Unix time in ns."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, clock: Callable[[], int] = time.time_ns) -> None:
+        self.settings = settings
+        self.committed: Committed | None = None
+        """Told of each batch once its rows can be read, on the event loop."""
         self.path: Path = settings.views_path or settings.data_dir / "views.duckdb"
-        self.progress = Progress()
-        self._store: Store | None = None
-        self._damage: str | None = None
-        self._inner_errors = 0
-        self._wait_s = FIRST_RETRY_S
-        self._told: tuple[str, float] | None = None
-        self.applied = Applied()
-        self._epochs: dict[str, str] = {}
-        self._task: asyncio.Task[None] | None = None
-        # One thread: DuckDB writes beside the readers, and never beside another write.
-        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="views-writer")
+        self.moves = Moves()
+        self.measures = Measures()
+        self.clock = clock
+        self.former: Follower | None = None
+        """The file of another release that answers while the present one is built."""
+        self._policy = Policy.of(settings)
+        self._present = Follower(settings, self.path, self._open_present, self._moved, self.measures)
+        self._succession: asyncio.Task[None] | None = None
+        self._succeeded = False
 
     async def start(self) -> None:
         """Begin to follow the log; returns at once. `progress` tells how far it is."""
-        self._task = asyncio.create_task(self._run(), name="views")
+        self._present.start()
+        self._succession = asyncio.create_task(self._succeed(), name="views-succession")
 
     async def stop(self) -> None:
         """Finish the batch that is being written, and close the file."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self._write(self._close)
-        self._writer.shutdown()
+        if self._succession is not None:
+            self._succession.cancel()
+            await asyncio.gather(self._succession, return_exceptions=True)
+        await asyncio.gather(*(one.stop() for one in (self._present, self.former) if one is not None))
+
+    def _moved(
+        self, follower: Follower, records: list[LogRecord], positions: dict[tuple[str, int], int]
+    ) -> None:
+        self.moves.moved()
+        if self.committed is not None and follower is self._answering:
+            self.committed(records, positions)
 
     @property
     def ready(self) -> bool:
         """Whether the views show all that lay in the log when this process attached to it."""
         return not self.progress.reasons
 
+    @property
+    def progress(self) -> Progress:
+        """How far the file is that answers."""
+        return self._answering.progress
+
+    @property
+    def building(self) -> Progress | None:
+        """How far the file is that will take over; None where the present one answers."""
+        return self._present.progress if self.former is not None else None
+
+    @property
+    def applied(self) -> Applied:
+        """What was written to the file that answers."""
+        return self._answering.applied
+
+    @property
+    def policy(self) -> Policy:
+        """How long rows are kept, as far as the views know."""
+        store = self._store
+        return store.policy if store is not None else self._policy
+
+    @property
+    def _answering(self) -> Follower:
+        return self.former or self._present
+
+    @property
+    def _store(self) -> Store | None:
+        return self._answering.store
+
+    @_store.setter
+    def _store(self, store: Store | None) -> None:
+        self._present.store = store
+
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A cursor for one reader. Raises ViewsAway where the file is not open, or turns out damaged."""
-        store = self._store
+        """A cursor for one reader. Raises ViewsAway where the file is not open, turns out damaged, or is of
+        another release and has no answer.
+        """
+        follower = self._answering
+        store = follower.store
         if store is None:
-            raise ViewsAway(self.progress.trouble or "The views are being opened.")
+            raise ViewsAway(follower.progress.trouble or "The views are being opened.")
         try:
-            with store.cursor() as cursor:
+            with store.cursor() as cursor, within_time(cursor):
                 yield cursor
+        except duckdb.InterruptException as error:  # by `close`, for this is not by the request's deadline
+            raise ViewsAway("The views are being opened anew.") from error
         except duckdb.ConnectionException as error:
             raise ViewsAway("The views are being opened anew.") from error
+        except (duckdb.BinderException, duckdb.CatalogException) as error:
+            if follower is self._present:
+                raise
+            raise ViewsAway(self._outdated()) from error
         except duckdb.Error as error:
             if is_corruption(error):
-                self._damage = str(error)
+                follower.damage = str(error)
                 raise ViewsAway("The views' file is damaged; it is being rebuilt from the log.") from error
             if is_full(error):
                 raise ViewsAway(disk_full(self.path)) from error
@@ -95,100 +149,86 @@ class Views:
                 raise ViewsAway("The views are being opened anew.") from error
             raise
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self._follow()
-            except Unusable as error:
-                self._stop(error.cause, str(error), error)
-            except LogChanged as error:
-                self._stop(Cause.LOG, str(error), error)
-            except (KafkaError, TimeoutError) as error:
-                self._stop(Cause.KAFKA, away(client_options(self._settings), error), error)
-            except duckdb.Error as error:
-                self._stop(*self._judged(error), error)
-            except OSError as error:
-                if is_full(error):
-                    self._stop(Cause.DISK_FULL, disk_full(self.path), error)
-                else:
-                    self._stop(Cause.KAFKA, away(client_options(self._settings), error), error)
-            except Exception as error:
-                log.exception("the views' reader failed")
-                trouble = f"The views' reader failed ({error!r}) and starts anew; its log says more."
-                self._stop(Cause.READER, trouble, error)
-            await asyncio.sleep(self._wait_s)
-            self._wait_s = min(self._wait_s * 2, RETRY_S)
+    def next_offset(self, topic: str, partition: int) -> int:
+        """All of a partition before here is in the views. `topic` is its declared name."""
+        follower = self._answering
+        store = follower.store
+        known = store.reached.get((topic, partition)) if store is not None else None
+        # The position in a topic that was recreated says nothing of the one that is there now.
+        if known is None or known.epoch != follower.epochs.get(topic, known.epoch):
+            return 0
+        return known.next_offset
 
-    def _stop(self, cause: Cause, trouble: str, error: Exception) -> None:
-        """Say what keeps the views: in /ready, in the metrics, and once in the log."""
-        if self._told is None or self._told[0] != trouble or time.monotonic() - self._told[1] > TELL_AGAIN_S:
-            self._told = trouble, time.monotonic()
-            of_file = cause in (Cause.DISK_FULL, Cause.FILE, Cause.FILE_IN_USE)
-            tell = log.error if of_file else log.warning
-            tell("the views stand still", why=trouble, **({"error": str(error)} if of_file else {}))
-        self.progress.stopped(cause, trouble)
+    async def reached(self, wanted: Sequence[LogPosition], within_s: float) -> bool:
+        """Wait until the records at these positions are in the views; False when the time is over before."""
 
-    def _judged(self, error: duckdb.Error) -> tuple[Cause, str]:
-        """Whether an error of DuckDB is the machine's, or means that the file is damaged."""
-        if is_full(error):
-            return Cause.DISK_FULL, disk_full(self.path)
-        inner = isinstance(error, duckdb.FatalException | duckdb.InternalException)
-        self._inner_errors = self._inner_errors + 1 if inner else 0
-        if is_corruption(error) or self._inner_errors >= INNER_ERRORS:
-            self._damage = str(error)
-            self._inner_errors = 0
-        return Cause.FILE, (
-            f"The views' file {self.path} could not be written: {error}. Nothing is lost while the log on "
-            "Kafka keeps it. Trying again."
+        async def done() -> bool:
+            return all(self.next_offset(topic, number) > offset for topic, number, offset in wanted)
+
+        return await self.moves.until(done, within_s)
+
+    def _outdated(self) -> str:
+        progress = self._present.progress
+        left = f", about {progress.eta_s:.0f} s to go" if progress.eta_s else ""
+        return (
+            f"The views are being rebuilt for this release: {progress.replayed:.0%} done{left}. Until then "
+            "the former file answers, and this question needs what it does not hold. Ask again then; "
+            "`/ready` says how far it is."
         )
 
-    async def _follow(self) -> None:
-        store = await self._write(self._open)
-        positions = await self._write(store.positions)
-        reader = Reader(self._settings, self.progress)
-        await reader.follow(positions, self._attached, self._apply)
+    def _open_present(self, applied: Applied) -> Store:
+        """In the writer's thread. Opening the present file moves one of another release out of its way."""
+        store = Store.open(self.path, applied, self._policy, self.clock)
+        path = former_of(self.path)
+        if not self._succeeded and path.is_file():
+            store.limit_memory(FORMER_MEMORY)
+            if self.former is None:
+                self.former = Follower(
+                    self.settings, path, self._open_former, self._moved, self.measures, former=True
+                )
+        return store
 
-    def _attached(self, epochs: dict[str, str]) -> None:
-        self._epochs = epochs
-        if self.progress.cause is None or not self.progress.cause.outlasts_attaching:
-            self._wait_s = FIRST_RETRY_S
+    def _open_former(self, applied: Applied) -> Store:
+        return Store(open_former(former_of(self.path)), applied, self._policy, self.clock)
 
-    async def _apply(self, records: list[LogRecord]) -> dict[tuple[str, int], int]:
-        positions = await self._write(lambda: self._apply_now(records))
-        self._wait_s = FIRST_RETRY_S
-        if self._told is not None and not self.progress.trouble:
-            self._told = None
-            log.info("the views go on")
-        return positions
+    async def _succeed(self) -> None:
+        """Have the former file follow the log, if there is one, and the present one take over from it."""
+        while (former := self.former) is None:
+            if self._present.store is not None:
+                self._succeeded = True
+                return
+            await asyncio.sleep(LOOK_S)
+        former.start()
+        while not (former.unfit and former.store is None) and not self._near():
+            await asyncio.sleep(LOOK_S)
+        await former.pause()
+        while not self._shows_all_of(former):
+            await asyncio.sleep(LOOK_S / 10)
+        whole = self._near()
+        self._succeeded, self.former = True, None
+        await former.stop(DRAIN_S)
+        if whole:
+            former.path.unlink(missing_ok=True)
+            log.info("the views' file of this release has taken over", path=str(self.path))
+        elif former.path.is_file():
+            put_aside(former.path, former.unfit)
+        former.path.with_name(f"{former.path.name}.lock").unlink(missing_ok=True)
+        if (store := self._present.store) is not None:
+            await self._present.write(lambda: store.limit_memory(MEMORY_LIMIT))
 
-    def _apply_now(self, records: list[LogRecord]) -> dict[tuple[str, int], int]:
-        if self._store is None or self._damage is not None:
-            raise Unusable(f"The views' file is damaged and is being rebuilt from the log: {self._damage}")
-        batch = batch_of(records)
-        self._store.apply(batch, self._epochs)
-        self._inner_errors = 0
-        return batch.positions
+    def _near(self) -> bool:
+        progress = self._present.progress
+        return progress.caught_up and sum(topic.lag for topic in progress.topics.values()) < NEAR_RECORDS
 
-    def _open(self) -> Store:
-        """The open store; a damaged file is put aside first."""
-        if self._damage is not None:
-            self._close()
-            put_aside(self.path, self._damage)
-            self._damage = None
-        if self._store is not None and not self._store.usable:
-            self._close()
-        if self._store is None:
-            self._store = Store.open(self.path, self.applied)
-        return self._store
-
-    def _close(self) -> None:
-        store, self._store = self._store, None
-        if store is not None:
-            try:
-                store.close()
-            except duckdb.Error as error:
-                log.warning("the views' file could not be closed cleanly", error=str(error))
-
-    async def _write(self, work: Callable[[], T]) -> T:
-        """Run in the writer's thread, to its end even when the caller is cancelled."""
-        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+    def _shows_all_of(self, former: Follower) -> bool:
+        """Whether the present file has read all that the former one has."""
+        present = self._present.store
+        if former.store is None:
+            return True
+        if present is None or not self._present.progress.caught_up:
+            return False
+        return all(
+            place in present.reached and present.reached[place].next_offset >= position.next_offset
+            for place, position in former.store.reached.items()
+            if position.epoch == self._present.epochs.get(place[0])
+        )

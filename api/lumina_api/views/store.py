@@ -4,8 +4,9 @@ Among rows of one span the smallest source position wins, whatever came first, s
 built anew from the same log holds the same rows.
 """
 
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import pyarrow as pa
 import structlog
 from msgspec import Raw
 
+from lumina_api.views import decided
 from lumina_api.views.batch import (
     Arrival,
     Batch,
@@ -27,9 +29,13 @@ from lumina_api.views.batch import (
     nanoseconds_of,
 )
 from lumina_api.views.columns import CONTENT_COLUMNS, SPAN_COLUMNS, Column, Row
+from lumina_api.views.erasure import Erasures
 from lumina_api.views.file import ViewsFile, open_file
 from lumina_api.views.recent import Recent
-from lumina_api.views.settling import correct, settle_batch
+from lumina_api.views.retention import FOR_EVER, Policy, Sweep, last_run, own_retention, young
+from lumina_api.views.rollup import RollUp
+from lumina_api.views.settling import Correction, correct, settle_batch
+from lumina_api.views.traces import Touched, TraceKey, judge, refold
 from lumina_schemas.views import part
 
 log = structlog.get_logger(__name__)
@@ -70,30 +76,64 @@ class Applied:
     scores: int = 0
     batches: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    let_go: Counter[str] = field(default_factory=Counter)
+    """Rows that retention has deleted, by table."""
+    let_go_ns: int = 0
+    """When it last ended here, Unix time; 0 = not yet."""
 
 
 class Store:
     """The open views. One thread writes; any number read through `cursor()`."""
 
-    def __init__(self, file: ViewsFile, applied: Applied | None = None) -> None:
+    def __init__(
+        self,
+        file: ViewsFile,
+        applied: Applied | None = None,
+        policy: Policy = FOR_EVER,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
         self._file = file
         self._connection = file.connection
         self._reading: set[duckdb.DuckDBPyConnection] = set()
         self._no_reader = Condition()
         self.applied = applied if applied is not None else Applied()
-        rows = self._connection.execute(part("erasures")).fetchall()
         self._recent = Recent()
-        self._erasures = {name: Erasure(project, before_ns) for name, project, before_ns in rows}
+        self.reached: Mapping[tuple[str, int], Position] = {}
+        """Positions at hand, for readers who wait for them. Replaced, never changed."""
+        self._roll_up = RollUp()
+        self._erasures = Erasures(self._connection)
+        self._clock = clock
+        self.policy = replace(policy, projects=own_retention(self._connection))
+        """How long rows are kept, as the environment and `lumina.settings` say."""
+        self._sweep: Sweep | None = None
 
     @classmethod
-    def open(cls, path: Path, applied: Applied | None = None) -> Self:
-        """Open or make the file, counting on in `applied`. Raises `file.Unusable` where that fails now."""
+    def open(
+        cls,
+        path: Path,
+        applied: Applied | None = None,
+        policy: Policy = FOR_EVER,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> Self:
+        """Open or make the file, counting on in `applied`. `clock` tells Unix time in ns.
+
+        Raises `file.Unusable` where that fails now.
+        """
         file = open_file(path)
         try:
-            return cls(file, applied)
+            return cls(file, applied, policy, clock)
         except BaseException:
             file.close()
             raise
+
+    def drain(self, within_s: float) -> None:
+        """Wait until nobody reads, or the time is over."""
+        with self._no_reader:
+            self._no_reader.wait_for(lambda: not self._reading, within_s)
+
+    def limit_memory(self, limit: str) -> None:
+        """Bound what DuckDB holds for this file, from now on."""
+        self._connection.execute(f"SET memory_limit = '{limit}'")
 
     def close(self) -> None:
         """Interrupt the readers and close the file."""
@@ -134,45 +174,58 @@ class Store:
             (topic, partition): Position(epoch, next_offset) for topic, partition, epoch, next_offset in rows
         }
 
-    def apply(self, batch: Batch, epochs: Mapping[str, str]) -> None:
-        """Write a batch and its positions, all or nothing. `epochs`: the Kafka id of each topic.
+    def apply(self, batch: Batch, epochs: Mapping[str, str], retain: bool = True) -> None:
+        """Write a batch and its positions, all or nothing. `epochs`: the Kafka id of each topic. `retain`:
+        whether the settings of projects are known, so that what is too old can be left out.
 
         A row that fits no column is left out and counted; any other error of DuckDB is raised, and
         nothing of the batch is written then.
         """
         try:
-            self._apply(batch, epochs)
+            self._apply(batch, epochs, retain)
         except UNFIT:
-            self._apply(self._fitting(batch), epochs)
+            self._apply(self._fitting(batch), epochs, retain)
 
-    def _apply(self, batch: Batch, epochs: Mapping[str, str]) -> None:
-        erasures = self._erasures | {name: new for name, new in batch.erasures.items() if new is not None}
-        for name, new in batch.erasures.items():
-            if new is None:
-                erasures.pop(name, None)
-        erased = _Erased(erasures)
-        spans = [row for row in batch.spans.values() if not erased.span(row)]
-        contents = [arrival for arrival in batch.contents if not erased.content(arrival)]
-        alerts = [alert for alert in batch.alerts.values() if not erased.alert(alert)]
-        corrections = [row for row in batch.corrections.values() if not erased.correction(row)]
-        scores = [row for row in batch.scores.values() if not erased.score(row)]
+    def _apply(self, batch: Batch, epochs: Mapping[str, str], retain: bool) -> None:
+        policy = self._policy_with(batch)
+        arriving = batch.spans.values()
+        batch, expired = young(batch, policy.in_force(self._clock())) if retain else (batch, [])
         self._connection.begin()
         try:
-            self._write_erasures(batch.erasures)
-            self._write_corrections(corrections)
-            stored, duplicates = self._write_spans(spans)
-            self._write_contents(contents)
+            erased = self._erasures.write(batch.erasures, arriving)
+            spans = [row for row in batch.spans.values() if not erased.span(row)]
+            contents = [arrival for arrival in batch.contents if not erased.content(arrival)]
+            alerts = [erased.shown(alert) for alert in batch.alerts.values() if not erased.alert(alert)]
+            corrections = [row for row in batch.corrections.values() if not erased.correction(row)]
+            scores = [row for row in batch.scores.values() if not erased.score(row)]
+            touched = self._write_corrections(corrections)
             self._write_scores(scores)
+            stored, duplicates = self._write_spans(spans, scores, touched)
+            self._judge(scores, touched)
+            self._write_contents(contents)
+            starts = [trace.start_ns for trace in touched] + [row.start_ns for row in scores]
+            starts += [start for new in batch.erasures.values() if new for start in self._hidden(new)]
+            starts += erased.buckets
+            buckets = self._roll_up.forget(self._connection, starts)
             for removed in batch.removed_alerts:
                 self._connection.execute(part("remove_alert"), {"id": removed})
             for alert in alerts:
                 self._connection.execute(part("upsert_alert"), _alert_values(alert))
+            for alert in expired:
+                self._connection.execute(part("expire_alert"), {"id": alert.row.id, "rev": alert.row.rev})
+            decided.write(self._connection, batch.settings, batch.marks.values(), batch.audit.values())
             self._write_positions(batch.positions, epochs)
             self._connection.commit()
         except BaseException:
             self._roll_back()
             raise
-        self._erasures = erasures
+        self._erasures.keep(erased)
+        self.policy = policy
+        self.reached = dict(self.reached) | {
+            (topic, number): Position(epochs.get(topic, ""), next_offset)
+            for (topic, number), next_offset in batch.positions.items()
+        }
+        self._roll_up.forgotten(buckets)
         done = self.applied
         done.batches += 1
         done.lines += batch.lines
@@ -184,6 +237,49 @@ class Store:
         done.scores += len(scores)
         done.skipped += batch.skipped
 
+    def _hidden(self, erasure: Erasure) -> list[int]:
+        if not erasure.whole_project:
+            return []
+        self._roll_up.load(self._connection)
+        return self._roll_up.before(erasure.before_ns)
+
+    def _policy_with(self, batch: Batch) -> Policy:
+        own = {**self.policy.projects, **batch.retention}
+        kept = {project: days for project, days in own.items() if days is not None}
+        return replace(self.policy, projects=kept) if batch.retention else self.policy
+
+    def let_go(self) -> bool:
+        """Delete a little of what retention lets go of; says whether anything may be left.
+
+        Nothing happens where the last run has done all that is due by now.
+        """
+        now_ns = self._clock()
+        cuts = self.policy.in_force(now_ns)
+        if self._sweep is None:
+            last = last_run(self._connection)
+            if not cuts.latest_ns or (last is not None and last.cuts == cuts):
+                return False
+            self._sweep = Sweep(cuts, now_ns)
+        more = self._sweep.step(self._connection, self._roll_up, self._refold, now_ns)
+        if not more:
+            done = {table: rows for table, rows in self._sweep.rows.items() if rows}
+            self.applied.let_go.update(done)
+            self.applied.let_go_ns = now_ns
+            log.info("retention has run", before=cuts._asdict(), rows=done)
+            self._sweep = None
+        return more
+
+    def _refold(self, touched: list[Touched]) -> None:
+        refold(self._connection, _table([], SPAN_COLUMNS), touched)
+
+    def roll_up(self) -> bool:
+        """Roll up the calls of quiet buckets, if there are any that want it; says whether."""
+        self._roll_up.load(self._connection)
+        buckets = self._roll_up.due()
+        if buckets:
+            self._roll_up.roll(self._connection, buckets)
+        return bool(buckets)
+
     def _roll_back(self) -> None:
         try:
             self._connection.rollback()
@@ -191,44 +287,79 @@ class Store:
             # After a fatal error there is no transaction left to roll back: the caller opens anew.
             log.debug("rollback failed", error=str(error))
 
-    def _write_erasures(self, erasures: Mapping[str, Erasure | None]) -> None:
-        for name, erasure in erasures.items():
-            if erasure is None:
-                self._connection.execute(part("remove_erasure"), {"id": name})
-                continue
-            values = {"project": erasure.project, "before_ns": erasure.before_ns}
-            self._connection.execute(part("set_erasure"), {"id": name, **values})
-            for what in ("contents", "spans", "corrections", "scores", "alerts"):
-                self._connection.execute(part(f"erase_{what}"), values)
+    def _write_spans(
+        self, rows: list[Row], scores: list[ScoreRow], touched: list[Touched]
+    ) -> tuple[int, int]:
+        """Write the rows that are new or win over the stored ones; returns how many, and how many lost.
 
-    def _write_spans(self, rows: list[Row]) -> tuple[int, int]:
-        """Write the rows that are new or win over the stored ones; returns how many, and how many lost."""
-        if not rows:
-            return 0, 0
-        starts = [row.start_ns for row in rows]  # type: ignore[attr-defined]
-        with self._incoming(_keys(rows)):
-            found = self._connection.execute(
-                part("duplicates"), {"first_ns": min(starts), "last_ns": max(starts)}
-            ).fetchall()
-            lost = {index for index, _, *source in found if rows[index].src >= tuple(source)}
-            if beaten := [stored for index, stored, *_ in found if index not in lost]:
-                self._connection.execute(part("delete_rows"), {"rows": beaten})
+        `touched` are the traces that the batch has changed so far; it takes in those of the rows.
+        """
+        found: list[tuple[int, ...]] = []
+        lost: set[int] = set()
+        replacing: set[int] = set()
+        if rows:
+            starts = [row.start_ns for row in rows]  # type: ignore[attr-defined]
+            with self._incoming(_keys(rows)):
+                found = self._connection.execute(
+                    part("duplicates"), {"first_ns": min(starts), "last_ns": max(starts)}
+                ).fetchall()
+                lost = {index for index, _, *source in found if rows[index].src >= tuple(source)}
+                replacing = {index for index, *_ in found} - lost
+                if beaten := [stored for index, stored, *_ in found if index not in lost]:
+                    self._connection.execute(part("delete_rows"), {"rows": beaten})
         kept = [row for index, row in enumerate(rows) if index not in lost]
-        correct(self._connection, settle_batch(self._connection, kept, self._recent))
+        settled = settle_batch(self._connection, kept, self._recent) if kept else []
+        correct(self._connection, settled)
+        touched += self._traces_of(settled)
+        table = _table(kept, SPAN_COLUMNS)
+        corrected = False
         if kept:
-            with self._incoming(_table(kept, SPAN_COLUMNS)):
+            with self._incoming(table):
                 self._connection.execute(part("insert_spans"))
-                self._correct([row.start_ns for row in kept])  # type: ignore[attr-defined]
+                corrected = self._correct([row.start_ns for row in kept])  # type: ignore[attr-defined]
+        touched += [
+            Touched(row.project, row.trace_id, row.start_ns, corrected or index in replacing)  # type: ignore[attr-defined]
+            for index, row in enumerate(rows)
+            if index not in lost
+        ]
+        traces = {(trace.project, trace.trace_id) for trace in touched}
+        touched += [
+            Touched(score.project, score.trace_id, score.start_ns)
+            for score in scores
+            if (score.project, score.trace_id) in traces
+        ]
+        refold(self._connection, table, touched)
         return len(rows) - len(lost), len(found)
 
-    def _write_corrections(self, rows: list[CorrectionRow]) -> None:
+    def _traces_of(self, settled: list[Correction]) -> list[Touched]:
+        """The traces of stored rows whose standing has changed."""
+        if not settled:
+            return []
+        rows = [correction.row for correction in settled]
+        found = self._connection.execute(part("spans.traces"), {"rows": rows}).fetchall()
+        return [Touched(project, trace_id, start, anew=True) for project, trace_id, start in found]
+
+    def _judge(self, rows: list[ScoreRow], touched: list[Touched]) -> None:
+        """Tell the traces of scores whose spans came in earlier batches."""
+        done = {(trace.project, trace.trace_id) for trace in touched}
+        late = [row for row in rows if (row.project, row.trace_id) not in done]
+        worst: dict[TraceKey, float] = {}
+        for row in late:
+            trace = row.project, row.trace_id
+            worst[trace] = min(row.quality, worst.get(trace, row.quality))
+        if late:
+            starts = [row.start_ns for row in late]
+            judge(self._connection, worst, min(starts), max(starts))
+
+    def _write_corrections(self, rows: list[CorrectionRow]) -> list[Touched]:
         """Keep corrections in place of former ones, and correct the rows that are there already."""
         if not rows:
-            return
+            return []
         with self._incoming(_correction_table(rows)):
             self._connection.execute(part("replace_corrections"))
             self._connection.execute(part("insert_corrections"))
             self._correct([row.start_ns for row in rows])
+        return [Touched(row.project, row.trace_id, row.start_ns, anew=True) for row in rows]
 
     def _write_scores(self, rows: list[ScoreRow]) -> None:
         """Write the scores that are new or lower than the stored ones."""
@@ -244,12 +375,13 @@ class Store:
                 self._connection.execute(part("delete_scores"), {"rows": beaten})
             self._connection.execute(part("insert_scores"), {"lost": list(lost)})
 
-    def _correct(self, starts: list[int]) -> None:
-        """Put the corrections of what is incoming into their rows."""
+    def _correct(self, starts: list[int]) -> bool:
+        """Put the corrections of what is incoming into their rows; says whether there were any."""
         between = {"first_ns": min(starts), "last_ns": max(starts)}
         ((found,),) = self._connection.execute(part("corrected_between"), between).fetchall()
         if found:
             self._connection.execute(part("correct_spans"), between)
+        return bool(found)
 
     def _write_positions(self, positions: Mapping[tuple[str, int], int], epochs: Mapping[str, str]) -> None:
         if positions:
@@ -296,35 +428,6 @@ class Store:
         except UNFIT:
             return False
         return True
-
-
-class _Erased:
-    """What the erasures in force hide."""
-
-    def __init__(self, erasures: Mapping[str, Erasure]) -> None:
-        self._before: dict[str, int] = {}
-        for erasure in erasures.values():
-            known = self._before.get(erasure.project, erasure.before_ns)
-            self._before[erasure.project] = max(known, erasure.before_ns)
-
-    def _hides(self, project: str, at_ns: int) -> bool:
-        before = self._before.get(project)
-        return before is not None and at_ns < before
-
-    def span(self, row: Row) -> bool:
-        return self._hides(row.project, row.start_ns)  # type: ignore[attr-defined]
-
-    def correction(self, row: CorrectionRow) -> bool:
-        return self._hides(row.project, row.start_ns)
-
-    def score(self, row: ScoreRow) -> bool:
-        return self._hides(row.project, row.start_ns)
-
-    def content(self, arrival: Arrival) -> bool:
-        return self._hides(arrival.row.project, arrival.arrived_ns)
-
-    def alert(self, alert: StoredAlert) -> bool:
-        return self._hides(alert.row.project, alert.opened_ns)
 
 
 def _alert_values(alert: StoredAlert) -> dict[str, object]:

@@ -16,18 +16,30 @@ from lumina_schemas.control import COMMAND, MARK, TICK, SeriesCommand, SeriesMar
 from lumina_schemas.dead_letter import Redriven, Stage
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
+from lumina_schemas.project import SPEND
 from lumina_schemas.rule import RULES, RuleChange
 from lumina_schemas.score import SCORE_VERSION, Score
 from lumina_schemas.settings import Settings
-from lumina_schemas.source import Source
+from lumina_schemas.source import Place, Source
 from lumina_schemas.topic_facts import describe
-from lumina_schemas.topics import ALERTS, DETECT_CHANGELOG, DLQ, SCORES, SPANS, TYPE_HEADER
+from lumina_schemas.topics import (
+    ALERTS,
+    COPY_HEADER,
+    DETECT_CHANGELOG,
+    DLQ,
+    IMPORTED_HEADER,
+    PROJECTS,
+    SCORES,
+    SPANS,
+    TYPE_HEADER,
+)
 from lumina_streams.agents import dlq
 from lumina_streams.agents.doors import UNREADABLE
 from lumina_streams.agents.outbox import Outbox
 from lumina_streams.agents.packing import packed
 from lumina_streams.agents.shelf import Shelf
 from lumina_streams.app import WorkerApp
+from lumina_streams.core.project.spending import Spending
 from lumina_streams.core.quality.score import Verdict
 from lumina_streams.core.series.call import Call, decode_line
 from lumina_streams.core.series.command import command
@@ -52,6 +64,7 @@ _decode_tick = msgspec.json.Decoder(Tick).decode
 _decode_command = msgspec.json.Decoder(SeriesCommand).decode
 _decode_mark = msgspec.json.Decoder(SeriesMark).decode
 _decode_change = msgspec.json.Decoder(RuleChange).decode
+_decode_place = msgspec.json.Decoder(Place).decode
 
 
 Control = TypeVar("Control", Tick, RuleChange, SeriesMark)
@@ -79,6 +92,7 @@ class Run:
         self.outbox = Outbox()
         self.scores: list[bytes] = []
         """Lines of `lumina.scores`."""
+        self.spending = Spending()
         self.changed: dict[str, Changed] = {}
         self.detected_at = datetime.now(UTC).isoformat(timespec="milliseconds")
 
@@ -94,7 +108,8 @@ class Detector:
         self.defaults = Rules.from_settings(settings)
         self.alerts_topic = settings.topic(ALERTS)
         self.scores_topic = settings.topic(SCORES)
-        self.scores_limit = settings.max_message_bytes - MESSAGE_OVERHEAD
+        self.values_limit = settings.max_message_bytes - MESSAGE_OVERHEAD
+        self.projects_topic = settings.topic(PROJECTS)
         self.dlq_topic = settings.topic(DLQ)
         self.spans_topic = settings.topic(SPANS)
         self._partitions: dict[int, Partition] = {}
@@ -106,7 +121,10 @@ class Detector:
             await self._process(run)
 
     async def _process(self, events: list[EventT[bytes]]) -> None:
-        """Apply one run: alerts and scores first, acknowledged, then one write per series that changed."""
+        """Apply one run: alerts, scores and spend first, acknowledged, then one write per changed series.
+
+        What calls cost must be told before a state takes their positions: of those no rerun tells again.
+        """
         run = Run()
         if gained := self.table.take_gained():
             await self._take_over(gained, run)
@@ -114,8 +132,11 @@ class Detector:
             self._apply(event, run)
         if run.scores:
             self.metrics.add("scores", len(run.scores))
-            for value in packed(run.scores, self.scores_limit):
+            for value in packed(run.scores, self.values_limit):
                 run.outbox.add(self.scores_topic, value)
+        epochs = {number: partition.epoch for number, partition in self._partitions.items()}
+        for project, value in run.spending.messages(epochs, self.values_limit):
+            run.outbox.add(self.projects_topic, value, key=project.encode(), headers=[(TYPE_HEADER, SPEND)])
         await run.outbox.deliver(self.app.producer)
         for series_id, changed in run.changed.items():
             partition, state = changed.partition, changed.state
@@ -149,6 +170,8 @@ class Detector:
         partition = self._partitions[event.message.partition]
         kind = control_type(event)
         if kind is None:
+            if event.message.headers:
+                self._note_copy(event, run)
             for call, line in self._calls(event, run):
                 self._call(event, call, line, partition, run)
         elif kind == TICK:
@@ -163,6 +186,13 @@ class Detector:
             self.metrics.add("control_messages_skipped")
             log.debug("skipped a control message of a type that this version does not know", type=kind)
 
+    def _note_copy(self, event: EventT[bytes], run: Run) -> None:
+        """A batch that another generation's workers may have counted: say where it lay there."""
+        message = event.message
+        places = tuple(_decode_place(bytes(value)) for name, value in message.headers if name == COPY_HEADER)
+        if places:
+            run.spending.copied(message.partition, message.offset, places)
+
     def _call(self, event: EventT[bytes], call: Call, line: bytes, partition: Partition, run: Run) -> None:
         """Let the core look at one call; alerts, its score and failures go to the outbox."""
         changed = self._changing(call.series_id, partition, run)
@@ -175,6 +205,8 @@ class Detector:
         run.changed[call.series_id] = changed
         state, clock_ms = changed.state, partition.clock.ms
         rules = partition.rules_for(state)
+        if is_imported(event):
+            rules = rules.of_the_past()
         try:
             alerts = step(state, call, rules, run.detected_at, clock_ms)
         except Exception as error:
@@ -188,8 +220,10 @@ class Detector:
             self._undo(changed, call, run)
             return
         changed.done.append((call, clock_ms, rules))
+        if state.costs and not rules.imported:  # a budget is for what is spent here and now
+            run.spending.count(partition.number, event.message.offset, call)
         self._publish(alerts, run)
-        if state.verdict is not None:
+        if state.verdict is not None and not rules.imported:  # its score is imported too
             run.scores.append(encode(score_of(call, state.verdict)))
 
     def _undo(self, changed: Changed, call: Call, run: Run) -> None:
@@ -394,6 +428,11 @@ def control_type(event: EventT[bytes]) -> bytes | None:
         if name == TYPE_HEADER:
             return bytes(value)
     return None
+
+
+def is_imported(event: EventT[bytes]) -> bool:
+    """Whether a batch of spans is another installation's past."""
+    return any(name == IMPORTED_HEADER for name, _ in event.message.headers or ())
 
 
 def runs_of(events: list[EventT[bytes]]) -> Iterator[list[EventT[bytes]]]:

@@ -1,4 +1,4 @@
-"""router: the public doors in, control messages in the log of the series out."""
+"""router: the public doors in, control messages in the logs of the series and of the projects out."""
 
 import structlog
 from faust.types import EventT, StreamT
@@ -7,9 +7,9 @@ from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 from lumina_schemas.source import Source
 from lumina_schemas.topic_facts import TopicFacts, describe
-from lumina_schemas.topics import DLQ, SPANS, TYPE_HEADER
+from lumina_schemas.topics import DLQ, PROJECTS, TYPE_HEADER
 from lumina_streams.agents import dlq
-from lumina_streams.agents.doors import DOORS, Door, Entry
+from lumina_streams.agents.doors import COUNTED_AS, DOORS, Door, Entry, Logs
 from lumina_streams.agents.outbox import Outbox
 from lumina_streams.app import WorkerApp
 from lumina_streams.metrics import Metrics
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 
 class Router:
-    """Forwards what comes through one door to where it concerns a series.
+    """Forwards what comes through one door to where it concerns a series, or a project.
 
     Why detect does not read the topic itself: two topics into one state have no common order, and a replay
     would meet a command at another place among the calls than the first run (seen: up to 200 calls early).
@@ -32,6 +32,7 @@ class Router:
         self.metrics = metrics
         self.door = door
         self._facts: TopicFacts | None = None
+        self._logs = Logs(settings.partitions, 0)
 
     def forget(self) -> None:
         """Ask for the topic's id again: it may have been recreated."""
@@ -40,8 +41,10 @@ class Router:
     async def process(self, run: list[EventT[bytes]]) -> None:
         """Forward what one run brought and see it onto Kafka."""
         if self._facts is None:
-            name = self.settings.topic(self.door.topic)
-            self._facts = (await describe(client_options(self.settings), [name]))[name]
+            name, projects = self.settings.topic(self.door.topic), self.settings.topic(PROJECTS)
+            facts = await describe(client_options(self.settings), [name, projects])
+            self._logs = Logs(self.settings.partitions, facts[projects].partitions)
+            self._facts = facts[name]
         outbox = Outbox()
         for event in run:
             self._forward(event, self._facts, outbox)
@@ -52,7 +55,7 @@ class Router:
         src = Source(facts.epoch, "control", message.partition, message.offset, 0)
         try:
             passing = self.door.open(
-                Entry(message.key or b"", message.value, src, facts.partitions), self.settings.partitions
+                Entry(message.key or b"", message.value, src, facts.partitions), self._logs
             )
         except ValueError as error:
             self.metrics.add("dlq_messages")
@@ -70,13 +73,14 @@ class Router:
             return
         for control in passing:
             outbox.add(
-                self.settings.topic(SPANS),
+                self.settings.topic(control.topic),
                 control.value,
+                key=control.key,
                 partition=control.partition,
                 headers=[(TYPE_HEADER, control.header)],
             )
         if passing:
-            self.metrics.add(self.door.counted_as)
+            self.metrics.add(COUNTED_AS[passing[0].header])
 
 
 def register(app: WorkerApp, settings: Settings, metrics: Metrics) -> None:

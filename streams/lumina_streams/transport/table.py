@@ -61,6 +61,11 @@ class SeriesTable(faust.Table):
                 self._early[tp.partition] = set()
                 self._settled_at[tp.partition] = until
 
+    @property
+    def gained(self) -> frozenset[int]:
+        """Partitions that came to this worker and were not taken yet."""
+        return frozenset(self._gained)
+
     def take_gained(self) -> list[int]:
         """Partitions that came to this worker and were restored since this was asked last."""
         gained, self._gained = sorted(self._gained), set()

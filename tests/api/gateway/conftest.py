@@ -1,6 +1,7 @@
 """A gateway on free ports of 127.0.0.1 in front of a real Kafka, and a plain consumer behind it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Gateway:
 
     settings: Settings
     sink: Sink
+    doorway: Doorway
     http_port: int
     grpc_port: int
     client: httpx.AsyncClient
@@ -56,13 +58,13 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Gateway]:
+async def running(settings: Settings, now: Callable[[], float] = time.time) -> AsyncIterator[Gateway]:
     """A gateway with these settings on free ports; whether Kafka is there is not waited for."""
     http_port, grpc_port = free_port(), free_port()
     sink = Sink(settings)
-    doorway = Doorway(settings, sink)
+    doorway = Doorway(settings, sink, now)
     config = uvicorn.Config(
-        create_app(settings, sink, doorway),
+        create_app(doorway),
         port=http_port,
         http="httptools",
         loop="none",
@@ -71,7 +73,7 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
     )
     server = uvicorn.Server(config)
     grpc_server = create_server(doorway, f"127.0.0.1:{grpc_port}")
-    await sink.start()
+    await doorway.start()
     await grpc_server.start()
     serving = asyncio.create_task(server._serve())
     await eventually(lambda: server.started, 5, "the HTTP server does not start")
@@ -80,20 +82,19 @@ async def running(settings: Settings) -> AsyncIterator[Gateway]:
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", timeout=20) as client,
             aio.insecure_channel(f"127.0.0.1:{grpc_port}") as channel,
         ):
-            yield Gateway(settings, sink, http_port, grpc_port, client, channel)
+            yield Gateway(settings, sink, doorway, http_port, grpc_port, client, channel)
     finally:
         server.should_exit = True
         await serving
         await grpc_server.stop(1)
-        await sink.stop()
-        doorway.close()
+        await doorway.stop()
 
 
 @pytest.fixture
 async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
     """A gateway that is ready."""
     async with running(settings) as started:
-        await eventually(lambda: started.sink.ready, READY_S, started.sink.reason)
+        await eventually(lambda: not started.doorway.reasons, READY_S, "the gateway is not ready")
         yield started
 
 

@@ -64,7 +64,7 @@ async def test_kafka_that_stalls_is_503_in_time_and_forgotten_when_it_goes_on(
 ) -> None:
     kept: list[int] = []
     async with running_gateway(own) as gateway:
-        await eventually(lambda: gateway.sink.ready, 20, "not ready")
+        await eventually(lambda: not gateway.doorway.reasons, 20, "not ready")
         for number in range(5):
             assert (await answer(gateway, number))[0] == 200
             kept.append(number)
@@ -85,7 +85,7 @@ async def test_kafka_that_stalls_is_503_in_time_and_forgotten_when_it_goes_on(
         await eventually(lambda: gateway.sink.budget.used == 0, 5, "what was refused is still in memory")
 
         local_kafka.resume()
-        await eventually(lambda: gateway.sink.ready, 15, "not ready again")
+        await eventually(lambda: not gateway.doorway.reasons, 15, "not ready again")
         for number in range(200, 205):
             assert (await answer(gateway, number))[0] == 200
             kept.append(number)
@@ -108,7 +108,7 @@ async def test_no_kafka_at_the_start(settings: Settings, running_gateway: Any, e
         # Bootstrap through the door; the broker then names its own port.
         host, _, port = settings.kafka_bootstrap_servers.partition(",")[0].rpartition(":")
         async with Proxy(int(port), door, host):
-            await eventually(lambda: gateway.sink.ready, 15, gateway.sink.reason)
+            await eventually(lambda: not gateway.doorway.reasons, 15, gateway.sink.reason)
             assert (await answer(gateway, 1))[0] == 200
 
 

@@ -303,13 +303,13 @@ class TestPages:
         await gateway.post("/v1/logs", b"{}", JSON)
         text = (await gateway.client.get("/metrics")).text
         for line in (
-            'lumina_gateway_requests_total{signal="traces",encoding="protobuf",status="200"} 1',
-            'lumina_gateway_requests_total{signal="traces",encoding="protobuf",status="400"} 1',
-            'lumina_gateway_requests_total{signal="logs",encoding="json",status="200"} 1',
-            'lumina_gateway_items_total{signal="traces"} 3',
-            f'lumina_gateway_bytes_total{{signal="traces"}} {len(request_of(3))}',
-            "lumina_gateway_in_flight_bytes 0",
-            "lumina_gateway_ready 1",
+            'lumina_gateway_requests_total{encoding="protobuf",signal="traces",status="200"} 1.0',
+            'lumina_gateway_requests_total{encoding="protobuf",signal="traces",status="400"} 1.0',
+            'lumina_gateway_requests_total{encoding="json",signal="logs",status="200"} 1.0',
+            'lumina_gateway_items_total{signal="traces"} 3.0',
+            f'lumina_gateway_bytes_total{{signal="traces"}} {len(request_of(3)):.1f}',
+            "lumina_gateway_in_flight_bytes 0.0",
+            "lumina_gateway_ready 1.0",
         ):
             assert line in text.splitlines()
 

@@ -23,7 +23,7 @@ from lumina_schemas.generation import is_whole, offsets_of
 from lumina_schemas.kafka import client_options
 from lumina_schemas.partition import partition_of
 from lumina_schemas.settings import Settings
-from lumina_schemas.topics import DETECT_CHANGELOG, OTLP, OTLP_LOGS, SPANS, STREAM, TYPE_HEADER
+from lumina_schemas.topics import COPY_HEADER, DETECT_CHANGELOG, OTLP, OTLP_LOGS, SPANS, STREAM, TYPE_HEADER
 
 pytestmark = pytest.mark.kafka
 
@@ -119,6 +119,10 @@ async def test_the_log_and_the_states_are_copied_and_the_group_goes_on_where_it_
             for one in record.value.split(b"\n"):
                 after.setdefault(json.loads(one)["series_id"], set()).add(json.loads(one)["src"][3])
     assert all(after[series] >= {5, 6, 7, 8, 9} for series in SERIES)
+    # And says where it lay, so that no project counts twice what it cost.
+    for record in await records(new, new.topic(SPANS)):
+        numbers = {json.loads(one)["src"][3] for one in record.value.split(b"\n")}
+        assert (COPY_HEADER in record.headers) == (numbers <= {5, 6, 7, 8, 9})
     assert {name: await records(settings, settings.topic(name)) for name in before} == before
 
 

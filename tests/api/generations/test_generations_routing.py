@@ -5,12 +5,12 @@ import json
 import msgspec
 import pytest
 
-from lumina_api.generations.routing import LogRouting, Routed, Starts, UnknownKey, route_state
+from lumina_api.generations.routing import LogRouting, Routed, Starts, UnknownKey, copied, route_state
 from lumina_schemas.control import COMMAND, CONTROL_VERSION, MARK, TICK, SeriesCommand
 from lumina_schemas.partition import partition_of
 from lumina_schemas.rule import RULES
-from lumina_schemas.source import Source
-from lumina_schemas.topics import TYPE_HEADER
+from lumina_schemas.source import Place, Source
+from lumina_schemas.topics import COPY_HEADER, TYPE_HEADER
 
 BEFORE, TO = 4, 7
 SERIES = [f"{number:016x}" for number in range(40)]
@@ -119,3 +119,13 @@ def test_every_new_partition_begins_with_what_an_old_one_kept(kind: bytes) -> No
 def test_a_key_that_is_not_known_is_an_error(key: bytes) -> None:
     with pytest.raises(UnknownKey, match="does not know"):
         route_state(key, b"", BEFORE, TO)
+
+
+def test_a_batch_that_was_not_committed_says_where_it_lay_in_each_generation() -> None:
+    headers = copied([], Place("first", 2, 7))
+    headers = copied(headers, Place("second", 3, 9))
+    assert [(name, json.loads(value)) for name, value in headers] == [
+        (COPY_HEADER, ["first", 2, 7]),
+        (COPY_HEADER, ["second", 3, 9]),
+    ]
+    assert copied([(TYPE_HEADER, COMMAND)], Place("first", 2, 7)) == [(TYPE_HEADER, COMMAND)]

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from api.rest.conftest import Rest
 from api.views.span_lines import SECOND_NS, alert, content, message, mixed_spans, score, span
-from lumina_api.rest import models
+from lumina_api.rest import models, series_models, sum_models
 from lumina_api.rest.moment import moment, rfc3339
 from lumina_api.rest.problem import ProblemDetails
 from lumina_api.views.batch import nanoseconds
@@ -43,6 +43,7 @@ FULL = span(
     cache_write_tokens=4,
     reasoning_tokens=5,
     release="1.4.2",
+    session_id="s-1",
     clock_skew=True,
     endpoint_overflow="http.route",
 )
@@ -77,9 +78,23 @@ def fill(rest: Rest) -> None:
     [
         ("/api/v1/traces", models.TraceList),
         ("/api/v1/calls", models.CallList),
-        ("/api/v1/costs", models.Costs),
-        ("/api/v1/costs?group_by=project,model&interval=1h", models.Costs),
-        ("/api/v1/series", models.SeriesList),
+        ("/api/v1/sessions", models.SessionList),
+        ("/api/v1/sessions/s-1", models.SessionDetail),
+        ("/api/v1/traces/facets", models.Facets),
+        ("/api/v1/calls/facets?facet=tag", models.Facets),
+        ("/api/v1/alerts/stats", models.AlertStatistics),
+        ("/api/v1/costs/summary", sum_models.CostSummary),
+        ("/api/v1/costs/breakdown?group_by=project,model", sum_models.CostBreakdown),
+        ("/api/v1/costs/timeline?group_by=tag&interval=1h", sum_models.CostTimeline),
+        ("/api/v1/costs/top", sum_models.CostTop),
+        ("/api/v1/costs/top?by=trace", sum_models.CostTop),
+        ("/api/v1/costs/top?by=user_id", sum_models.CostTop),
+        ("/api/v1/latency/breakdown", sum_models.LatencyBreakdown),
+        ("/api/v1/latency/timeline?group_by=model", sum_models.LatencyTimeline),
+        ("/api/v1/quality/breakdown?group_by=endpoint,quality_reason", sum_models.QualityBreakdown),
+        ("/api/v1/quality/timeline", sum_models.QualityTimeline),
+        ("/api/v1/errors?group_by=model", sum_models.Errors),
+        ("/api/v1/series", series_models.SeriesList),
         ("/api/v1/alerts", models.AlertList),
         (f"/api/v1/alerts/{alert(1).id}", models.AlertItem),
         (f"/api/v1/traces/{FULL.trace_id}", models.TraceDetail),
@@ -110,9 +125,12 @@ def test_release_skew_and_overflow_are_shown(rest: Rest) -> None:
 def test_openapi_describes_every_path_and_names_no_foreign_host(rest: Rest) -> None:
     document = rest.get("/openapi.json")
     assert document["openapi"].startswith("3.1")
-    assert {path for path in document["paths"] if path.startswith("/api")} == {
-        *("/api/v1/traces", "/api/v1/traces/{trace_id}", "/api/v1/calls", "/api/v1/costs"),
-        *("/api/v1/series", "/api/v1/alerts", "/api/v1/alerts/{alert_id}"),
+    assert {path for path in document["paths"] if path.startswith("/api")} >= {
+        *("/api/v1/traces", "/api/v1/traces/{trace_id}", "/api/v1/calls", "/api/v1/costs/breakdown"),
+        *("/api/v1/traces/facets", "/api/v1/calls/facets", "/api/v1/sessions"),
+        *("/api/v1/sessions/{session_id}", "/api/v1/alerts/stats"),
+        *("/api/v1/query", "/api/v1/export", "/api/v1/stream"),
+        *("/api/v1/series", "/api/v1/alerts", "/api/v1/alerts/{alert_id}", "/api/v1/usage"),
     }
     calls = document["paths"]["/api/v1/calls"]["get"]
     assert {parameter["name"] for parameter in calls["parameters"]} >= {
@@ -134,9 +152,10 @@ def test_docs_are_plain_text_with_every_path_and_parameter(rest: Rest) -> None:
     assert "http:" not in response.text and "https:" not in response.text
     document = rest.get("/openapi.json")
     for path, operations in document["paths"].items():
-        assert f"GET {path}\n" in response.text
-        for parameter in operations["get"].get("parameters", []):
-            assert f"\n    {parameter['name']} " in response.text
+        for method, operation in operations.items():
+            assert f"{method.upper()} {path}\n" in response.text
+            for parameter in operation.get("parameters", []):
+                assert f"\n    {parameter['name']} " in response.text
 
 
 def test_a_span_has_every_field_of_the_record(rest: Rest) -> None:
@@ -183,10 +202,10 @@ def test_sums_of_sampled_calls_say_so(rest: Rest) -> None:
         for number in range(4)
     ]
     rest.apply(rest.log.spans([*lines, span(5, project="all", start_ns=NOW_NS)]))
-    sums = rest.get("/api/v1/costs", project="tenth")["totals"]
+    sums = rest.get("/api/v1/costs/breakdown", project="tenth")["totals"]
     assert (sums["calls"], sums["seen_calls"], sums["cost_usd"]) == (40, 4, pytest.approx(20.0))
     assert sums["sampling"] == "estimated from 10 % sampled"
-    assert rest.get("/api/v1/costs", project="all")["totals"]["sampling"] is None
+    assert rest.get("/api/v1/costs/breakdown", project="all")["totals"]["sampling"] is None
 
 
 def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
@@ -234,6 +253,7 @@ def test_a_trace_is_a_tree_with_its_alerts(rest: Rest) -> None:
     )
     assert trace["cost_usd"] == pytest.approx(sum(line.cost_usd or 0 for line in lines))
     assert trace["input_tokens"] == 104 + 102 + 103
+    assert (trace["error_count"], trace["worst_quality"]) == (0, None)
     assert [one["id"] for one in trace["alerts"]] == [mine.id]
 
 
@@ -285,14 +305,30 @@ def test_hostile_text_stays_json(rest: Rest) -> None:
         ("/api/v1/calls?max_quality=1.5", 422, "max_quality"),
         ("/api/v1/calls?max_quality=nan", 422, "max_quality"),
         ("/api/v1/traces?max_quality=bad", 422, "max_quality"),
-        ("/api/v1/costs?quality_reason=rude", 422, "quality_reason"),
+        ("/api/v1/costs/breakdown?quality_reason=rude", 422, "quality_reason"),
         ("/api/v1/alerts?quality_reason=refusal", 422, "quality_reason: there is no such parameter here"),
         ("/api/v1/calls?order=random", 422, "order"),
+        ("/api/v1/calls?text=a&since=8d", 422, "text: is looked for within 7 days at most"),
+        ("/api/v1/traces?text=a&since=30d&until=20d", 422, "text: is looked for within 7 days"),
+        ("/api/v1/sessions?text=a&since=1970-01-01T00:00:00Z", 422, "text: is looked for within"),
+        ("/api/v1/traces/facets?text=a&since=8d", 422, "text: is looked for within"),
+        ("/api/v1/calls?text=", 422, "text"),
+        ("/api/v1/calls?attribute=", 422, "attribute"),
+        ("/api/v1/calls?min_total_tokens=-1", 422, "min_total_tokens"),
+        ("/api/v1/calls?max_input_tokens=9223372036854775808", 422, "max_input_tokens"),
+        ("/api/v1/calls?cost_status=free", 422, "cost_status"),
+        ("/api/v1/traces/facets?facet=mood", 422, "facet"),
+        ("/api/v1/traces/facets?order=newest", 422, "order: there is no such parameter here"),
+        ("/api/v1/sessions?state=open", 422, "state: there is no such parameter here"),
+        ("/api/v1/sessions/s?since=1h", 422, "since: there is no such parameter here"),
+        ("/api/v1/alerts/stats?cursor=x", 422, "cursor: there is no such parameter here"),
+        ("/api/v1/sessions/none", 404, "No session none"),
+        ("/api/v1/sessions/", 404, "No session"),
         ("/api/v1/calls?project=", 422, "project"),
         ("/api/v1/traces?state=open", 422, "state: there is no such parameter here"),
-        ("/api/v1/costs?group_by=user", 422, "'user' is none of project, service"),
-        ("/api/v1/costs?interval=2h", 422, "interval"),
-        ("/api/v1/costs?interval=1m&since=700d", 422, "more than one answer holds"),
+        ("/api/v1/costs/breakdown?group_by=user", 422, "'user' is none of project, service"),
+        ("/api/v1/costs/timeline?interval=2h", 422, "interval"),
+        ("/api/v1/costs/timeline?interval=1m&since=700d", 422, "more than one answer holds"),
         ("/api/v1/series?cursor=x", 422, "cursor: there is no such parameter here"),
         ("/api/v1/series?since=soon", 422, "since"),
         ("/api/v1/alerts?kind=latency", 422, "kind"),
@@ -328,6 +364,7 @@ def test_an_unknown_parameter_is_answered_with_the_valid_ones(rest: Rest) -> Non
             "order",
             "limit",
             "cursor",
+            "at_least",
         ]
     )
 
@@ -362,15 +399,16 @@ def test_metrics_count_what_was_applied(rest: Rest) -> None:
     rest.apply(rest.log.spans([span(1), span(1), b'say "no"']))
     response = rest.client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain")
-    assert "\nlumina_views_spans_total 1\n" in response.text
-    assert "\nlumina_views_duplicates_total 1\n" in response.text
-    assert '\nlumina_views_skipped_total{reason="line is no JSON record"} 1\n' in response.text
+    assert "\nlumina_views_spans_total 1.0\n" in response.text
+    assert "\nlumina_views_duplicates_total 1.0\n" in response.text
+    assert '\nlumina_views_skipped_total{reason="line is no JSON record"} 1.0\n' in response.text
 
 
 def test_the_root_links_to_what_there_is(rest: Rest) -> None:
     links = rest.get("/")
+    assert "post" in rest.get("/openapi.json")["paths"][links["query"]]
     for name, path in links.items():
-        if path.startswith("/") and name != "otlp":
+        if path.startswith("/") and name not in ("otlp", "query", "stream"):
             assert rest.client.get(path).status_code in (200, 503), path
 
 
@@ -385,6 +423,11 @@ PARAMETERS = [
     "order",
     "cursor",
     "group_by",
+    "attribute",
+    "text",
+    "tag",
+    "min_total_tokens",
+    "facet",
     "x",
 ]
 
@@ -392,8 +435,9 @@ PARAMETERS = [
 @given(
     path=st.sampled_from(
         [
-            *("/api/v1/calls", "/api/v1/traces", "/api/v1/costs", "/api/v1/series", "/api/v1/alerts"),
-            "/api/v1/traces/x",
+            *("/api/v1/calls", "/api/v1/traces", "/api/v1/costs/breakdown", "/api/v1/series"),
+            *("/api/v1/alerts", "/api/v1/alerts/stats", "/api/v1/sessions", "/api/v1/sessions/x"),
+            *("/api/v1/traces/facets", "/api/v1/calls/facets", "/api/v1/traces/x"),
         ]
     ),
     params=st.dictionaries(
@@ -414,8 +458,8 @@ def test_no_parameter_makes_it_fail(rest: Rest, path: str, params: dict[str, Any
 
 
 EXTREME = [
-    span(1, start_ns=0, duration_ms=1e308, cost_usd=1e308, input_tokens=2**63 - 1),
-    span(2, start_ns=2**63 - 1, duration_ms=1e308, cost_usd=1e308, input_tokens=2**63 - 1),
+    span(1, start_ns=0, duration_ms=1e308, cost_usd=1e308, input_tokens=2**63 - 1, session_id="s"),
+    span(2, session_id="s", start_ns=2**63 - 1, duration_ms=1e308, cost_usd=1e308, input_tokens=2**63 - 1),
     span(3, start_ns=0, duration_ms=-5.0, cost_usd=-1e308, input_tokens=-(2**63), trace_id=span(1).trace_id),
 ]
 
@@ -425,12 +469,15 @@ EXTREME = [
     [
         *(
             f"/api/v1/{what}?since=1970-01-01T00:00:00Z&order={order}"
-            for what in ("calls", "traces")
+            for what in ("calls", "traces", "sessions")
             for order in ("newest", "oldest", "costliest", "slowest")
         ),
-        "/api/v1/costs?since=1970-01-01T00:00:00Z&group_by=project",
-        "/api/v1/costs?since=1970-01-01T00:00:00Z&group_by=project&interval=1d",
+        "/api/v1/costs/breakdown?since=1970-01-01T00:00:00Z&group_by=project",
+        "/api/v1/costs/timeline?since=1970-01-01T00:00:00Z&group_by=project&interval=1d",
         "/api/v1/series?since=1970-01-01T00:00:00Z",
+        "/api/v1/traces/facets?since=1970-01-01T00:00:00Z&min_total_tokens=1",
+        "/api/v1/calls/facets?since=1970-01-01T00:00:00Z&min_total_tokens=1",
+        "/api/v1/sessions/s",
         f"/api/v1/traces/{span(1).trace_id}",
     ],
 )

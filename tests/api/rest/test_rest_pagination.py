@@ -4,13 +4,18 @@ import time
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from api.rest.conftest import Rest
 from api.views.span_lines import SECOND_NS, alert, mixed_spans, span
 
 NOW_NS = time.time_ns()
-SPANS = mixed_spans(300, seed=3, newest_ns=NOW_NS - 3600 * SECOND_NS)
-IDS = {"calls": "span_id", "traces": "trace_id", "alerts": "id"}
+SPANS = [
+    # A session for every other trace.
+    structs.replace(one, session_id="" if int(one.trace_id, 16) % 2 else one.trace_id[:8])
+    for one in mixed_spans(300, seed=3, newest_ns=NOW_NS - 3600 * SECOND_NS)
+]
+IDS = {"calls": "span_id", "traces": "trace_id", "sessions": "session_id", "alerts": "id"}
 
 
 def fill(rest: Rest) -> None:
@@ -41,6 +46,7 @@ def flat(found: list[list[str]]) -> list[str]:
     [
         *(("calls", order) for order in ("newest", "oldest", "costliest", "slowest")),
         *(("traces", order) for order in ("newest", "oldest", "costliest", "slowest")),
+        *(("sessions", order) for order in ("newest", "oldest", "costliest", "slowest")),
         *(("alerts", order) for order in ("newest", "oldest")),
     ],
 )
@@ -57,7 +63,7 @@ def test_pages_are_the_whole_list(rest: Rest, resource: str, order: str, limit: 
     assert found[-1]
 
 
-@pytest.mark.parametrize("resource", ["calls", "traces", "alerts"])
+@pytest.mark.parametrize("resource", ["calls", "traces", "sessions", "alerts"])
 @pytest.mark.parametrize("order", ["newest", "oldest"])
 def test_rows_that_arrive_meanwhile_shift_nothing(rest: Rest, resource: str, order: str) -> None:
     fill(rest)

@@ -11,7 +11,7 @@ from api.rest.conftest import Rest
 from api.views.span_lines import SECOND_NS, content, message, mixed_spans, span
 from lumina_api.rest.moment import rfc3339
 from lumina_api.rest.parameters import SeriesParameters
-from lumina_api.views.queries import LATEST_CALLS
+from lumina_api.views.series import LATEST_CALLS
 from lumina_schemas.mapping.instrumentations import ANY_SETTING
 from lumina_schemas.span import Content, Span
 
@@ -111,7 +111,7 @@ VALUES: dict[str, list[Any]] = {
 
 
 def test_each_parameter_narrows_series_and_each_series_is_the_sum_of_its_calls(rest: Rest) -> None:
-    assert set(SeriesParameters.model_fields) - {"limit"} == set(VALUES)
+    assert set(SeriesParameters.model_fields) - {"limit", "at_least"} == set(VALUES)
     spans = mixed_spans(400, seed=3, newest_ns=NOW_NS)
     rest.apply(rest.log.spans(spans))
     bound = NOW_NS - 4 * 3600 * SECOND_NS

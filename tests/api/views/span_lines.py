@@ -11,14 +11,16 @@ import msgspec
 from lumina_api.views.batch import LogRecord
 from lumina_schemas.alert import Alert, Signal, TopSpan
 from lumina_schemas.alert import Baseline as AlertBaseline
+from lumina_schemas.control import MARK, SeriesMark
 from lumina_schemas.correction import Correction, key_of
 from lumina_schemas.partition import series_id
 from lumina_schemas.score import Score
 from lumina_schemas.source import Source
 from lumina_schemas.span import Content, Message, Part, Span, SpanError
+from lumina_schemas.topics import TYPE_HEADER
 
 EPOCH = "e" * 32
-EPOCHS = dict.fromkeys(("spans", "alerts", "corrections", "scores", "settings"), EPOCH)
+EPOCHS = dict.fromkeys(("spans", "alerts", "corrections", "scores", "settings", "audit"), EPOCH)
 NOON_NS = 1_767_268_800_000_000_000  # 2026-01-01T12:00:00Z
 SECOND_NS = 1_000_000_000
 
@@ -182,6 +184,12 @@ class Log:
 
     def tombstone(self, topic: str, key: str) -> LogRecord:
         return self._append(topic, 0, key.encode(), None)
+
+    def mark(self, record: SeriesMark) -> LogRecord:
+        return self._append("spans", 0, None, msgspec.json.encode(record), headers=((TYPE_HEADER, MARK),))
+
+    def setting(self, key: str, value: bytes) -> LogRecord:
+        return self._append("settings", 0, key.encode(), value)
 
     def erasure(self, name: str, project: str, before_ns: int) -> LogRecord:
         value = msgspec.json.encode({"v": 1, "project": project, "before_ns": before_ns})

@@ -117,7 +117,7 @@ def test_alerts_keep_the_highest_revision_and_bad_ones_are_counted() -> None:
     assert batch.positions == {("alerts", 0): 8}
 
 
-def test_settings_of_other_readers_are_passed_over_and_bad_erasures_counted() -> None:
+def test_settings_of_any_kind_are_kept_and_bad_ones_counted() -> None:
     log = Log()
     records = [
         log.erasure("a", "shop", 5),
@@ -125,17 +125,39 @@ def test_settings_of_other_readers_are_passed_over_and_bad_erasures_counted() ->
         log._append("settings", 0, b"erasures/b", b'{"project":3}'),
         log._append("settings", 0, None, b"{}"),
         log.tombstone("settings", "erasures/c"),
+        log._append("settings", 1, b"rules/x", b'{"v":1,"project":"shop"}'),
+        log._append("settings", 1, b"later/kind/with/slash", b"[1]"),
+        log.tombstone("settings", "rules/y"),
     ]
     batch = batch_of(records)
     assert {name: erasure and erasure.project for name, erasure in batch.erasures.items()} == {
         "a": "shop",
         "c": None,
     }
-    assert batch.skipped == {"record is no erasure": 1}
+    assert batch.skipped == {
+        "record is no erasure": 1,
+        "setting is no JSON": 1,
+        "setting under a key that is no kind/id": 1,
+    }
+    kept = batch.settings
+    assert set(kept) == {
+        *(("erasures", name) for name in "abc"),
+        *(("rules", name) for name in "xy"),
+        ("later", "kind/with/slash"),
+    }
+    rule = kept["rules", "x"]
+    assert rule is not None
+    assert (rule.project, rule.value, rule.partition, rule.offset) == (
+        "shop",
+        '{"v":1,"project":"shop"}',
+        1,
+        0,
+    )
+    assert kept["rules", "y"] is None
 
 
 @given(
-    topic=st.sampled_from(["spans", "alerts", "settings", "other"]),
+    topic=st.sampled_from(["spans", "alerts", "settings", "audit", "other"]),
     key=st.none() | st.binary(max_size=20) | st.just(b"erasures/x"),
     value=st.none() | st.binary() | st.just(ENCODED[:-3] + b"\n" + ENCODED),
 )

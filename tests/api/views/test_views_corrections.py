@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.views.span_lines import EPOCHS, NOON_NS, SECOND_NS, Log, correction, span
-from lumina_api.views import queries
+from lumina_api.views import queries, sums
 from lumina_api.views.batch import LogRecord, batch_of
-from lumina_api.views.queries import Filters, Page, Row
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page, Row
 from lumina_api.views.store import Store
+from lumina_api.views.sums import Asked
 from lumina_schemas.source import Source
 
 
@@ -57,7 +59,7 @@ def test_a_correction_holds_before_and_after_its_call(store: Store, order: str) 
     assert cost_of(store, one.span_id) == CORRECTED
     assert cost_of(store, other.span_id)[0] == 0.25
     with store.cursor() as cursor:
-        (row,) = queries.costs(cursor, Filters(), (), 10)
+        (row,) = sums.costs(cursor, Asked(Filters()))
     assert row["cost_usd"] == 9.25
     assert store.positions()["corrections", 0].next_offset == 1
 

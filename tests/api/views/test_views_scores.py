@@ -13,7 +13,8 @@ from api.views.span_lines import EPOCHS, NOON_NS, SECOND_NS, Log, score, span
 from lumina_api.views import queries
 from lumina_api.views.batch import LogRecord, batch_of
 from lumina_api.views.contents import SCORE, whole
-from lumina_api.views.queries import Filters, Page, Row
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page, Row
 from lumina_api.views.store import Store
 from lumina_schemas.span import Span
 

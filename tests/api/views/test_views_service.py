@@ -5,17 +5,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from typer.testing import CliRunner, Result
 
-from api.views.span_lines import Log, alert, content, span
+from api.views.span_lines import NOON_NS, Log, alert, content, span
+from lumina_api.cli import app
 from lumina_api.provision import provision
+from lumina_api.stack.environment import environment
 from lumina_api.stack.ports import free_port
 from lumina_api.views import Views, ViewsAway, queries
 from lumina_api.views.batch import LogRecord
 from lumina_api.views.file import open_file
-from lumina_api.views.queries import Filters, Page
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page
 from lumina_schemas.kafka import client_options
 from lumina_schemas.settings import Settings
 
@@ -45,7 +50,12 @@ async def produce(settings: Settings, *records: LogRecord) -> None:
 
 @asynccontextmanager
 async def following(settings: Settings) -> AsyncIterator[Views]:
-    views = Views(settings)
+    async with running(Views(settings)) as views:
+        yield views
+
+
+@asynccontextmanager
+async def running(views: Views) -> AsyncIterator[Views]:
     await views.start()
     try:
         await until(lambda: views.ready, f"not ready: {views.progress.reasons}")
@@ -109,6 +119,68 @@ async def test_a_deleted_file_is_built_anew_with_the_same_rows(settings: Setting
             file.unlink()
     assert rows[0] == rows[1]
     assert len(rows[0]) == 41
+
+
+async def test_what_was_erased_stays_away_when_the_file_is_deleted(settings: Settings) -> None:
+    log = Log()
+    trace = "a" * 32
+    told = [span(1, trace_id=trace), span(2, trace_id=trace, user_id="ann"), span(3, trace_id=trace)]
+    await produce(
+        settings,
+        *(log.spans([one], partition=place) for place, one in enumerate(told)),
+        log.spans([content(told[0], 1, system="told to ann")], partition=3),
+        log.spans([span(9)]),
+    )
+    async with following(settings) as views:
+        assert spans_in(views) == 4
+        outcome = await asyncio.to_thread(erased, settings, "ann")
+        assert outcome.exit_code == 0, outcome.output
+        await until(lambda: spans_in(views) == 1, "it is not erased")
+    for file in views.path.parent.glob("views.duckdb*"):
+        file.unlink()
+    async with following(settings) as views:
+        assert spans_in(views) == 1
+        with views.cursor() as cursor:
+            assert cursor.execute("SELECT count(*) FROM contents").fetchall() == [(0,)]
+            told_of = cursor.execute('SELECT "by", action, record FROM audit').fetchall()
+    ((by, action, record),) = told_of
+    assert by.startswith("cli:")
+    assert action == "erasure.create"
+    assert "ann" not in record
+
+
+def erased(settings: Settings, user: str) -> Result:
+    return CliRunner().invoke(app, ["erase", "--project", "shop", "--user", user], env=environment(settings))
+
+
+async def test_retention_runs_by_itself_and_a_rebuild_agrees(settings: Settings) -> None:
+    day_ns = 86_400 * 10**9
+    now_ns = NOON_NS
+    log = Log()
+    value = msgspec.json.encode({"v": 1, "retention_days": 30})
+    await produce(
+        settings,
+        *(
+            log.spans(
+                [span(n * 2 + k, start_ns=NOON_NS - n * day_ns, project=("shop", "bank")[k]) for k in (0, 1)]
+            )
+            for n in range(12)
+        ),
+        log._append("settings", 0, b"projects/bank", value),
+    )
+    kept = settings.model_copy(update={"retention_days": 20.0})
+    shown = []
+    async with running(Views(kept, lambda: now_ns)) as views:
+        assert spans_in(views) == 24
+    kept = settings.model_copy(update={"retention_days": 7.0})
+    for _ in range(2):
+        async with running(Views(kept, lambda: now_ns)) as views:
+            await until(lambda: spans_in(views) == 8 + 12, "retention does not run")
+            with views.cursor() as cursor:
+                shown.append(sorted(cursor.execute("SELECT * FROM spans").fetchall(), key=repr))
+        for file in views.path.parent.glob("views.duckdb*"):
+            file.unlink()
+    assert shown[0] == shown[1]
 
 
 async def test_a_recreated_topic_is_read_from_its_beginning(settings: Settings) -> None:

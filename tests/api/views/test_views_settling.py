@@ -14,11 +14,13 @@ from corpus.record import record
 from corpus.single import one_span_each
 from corpus.truth import CORPUS, check, names
 from lumina_api.rest.answer import span_item
-from lumina_api.views import queries
+from lumina_api.views import queries, sums
 from lumina_api.views.batch import batch_of
 from lumina_api.views.contents import whole
-from lumina_api.views.queries import Filters, Page
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page
 from lumina_api.views.store import Store
+from lumina_api.views.sums import Asked
 from lumina_schemas.span import Content, Span
 from lumina_streams.core.content.logs import normalise_logs
 from lumina_streams.core.price.book import PriceBook
@@ -112,6 +114,6 @@ def test_sampled_calls_stand_for_more(store: Store) -> None:
     ]
     store.apply(batch_of([Log().spans(lines)]), EPOCHS)
     with store.cursor() as cursor:
-        (sums,) = queries.costs(cursor, Filters(project=("tenth",)), (), 1)
-    assert (sums["calls"], sums["seen_calls"]) == (40, 4)
-    assert sums["cost_usd"] == pytest.approx(20.0)
+        (found,) = sums.costs(cursor, Asked(Filters(project=("tenth",))))
+    assert (found["calls"], found["seen_calls"]) == (40, 4)
+    assert found["cost_usd"] == pytest.approx(20.0)

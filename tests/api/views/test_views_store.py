@@ -20,8 +20,9 @@ from api.views.span_lines import EPOCH, EPOCHS, NOON_NS, SECOND_NS, Log, alert, 
 from lumina_api.views import queries
 from lumina_api.views.batch import LogRecord, batch_of
 from lumina_api.views.contents import merged
-from lumina_api.views.file import Unusable, is_corruption
-from lumina_api.views.queries import Filters, Page, Row
+from lumina_api.views.file import Unusable, former_of, is_corruption
+from lumina_api.views.filters import Filters
+from lumina_api.views.queries import Page, Row
 from lumina_api.views.store import Position, Store
 from lumina_schemas.source import Source
 from lumina_schemas.span import Message, Span
@@ -473,15 +474,22 @@ def test_damage_in_any_block_is_told_from_other_errors_or_harmless(path: Path) -
     assert "when read" in outcomes
 
 
-def test_another_schema_is_put_aside(path: Path) -> None:
+def test_a_file_of_another_schema_becomes_the_former_one(path: Path) -> None:
     store = Store.open(path)
     apply(store, Log().spans([span(1)]))
     store._connection.execute("UPDATE meta SET version = 'of another release'")
     store.close()
     again = Store.open(path)
     assert again.positions() == {}
-    assert path.with_name(path.name + ".aside").is_file()
+    assert former_of(path).is_file()
+    apply(again, Log().spans([span(1)]))
+    again._connection.execute("UPDATE meta SET version = 'of a release in between'")
     again.close()
+    third = Store.open(path)  # what was begun of it goes, and the complete one stays
+    assert third.positions() == {}
+    third.close()
+    with duckdb.connect(str(former_of(path))) as former:
+        assert former.execute("SELECT version FROM meta").fetchall() == [("of another release",)]
 
 
 def test_readers_see_whole_batches(store: Store) -> None:

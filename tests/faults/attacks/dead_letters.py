@@ -354,7 +354,7 @@ async def _shown(arena: Arena, spans: int, outcome: Outcome) -> None:
     shown: dict[str, Any] = {}
 
     async def all_there() -> bool:
-        shown.update((await arena.stack.get("/api/v1/costs", since=LONG_AGO))["totals"])
+        shown.update((await arena.stack.get("/api/v1/costs/breakdown", since=LONG_AGO))["totals"])
         return bool(shown["calls"] >= spans)
 
     try:

@@ -55,7 +55,7 @@ async def kept(arena: Arena, heard: Heard) -> Outcome:
 
     async def shown() -> bool:
         nonlocal calls
-        calls = (await arena.stack.get("/api/v1/costs", since="2h"))["totals"]["calls"]
+        calls = (await arena.stack.get("/api/v1/costs/breakdown", since="2h"))["totals"]["calls"]
         return bool(calls >= len(on_kafka))
 
     try:

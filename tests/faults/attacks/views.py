@@ -17,6 +17,7 @@ from faults.arena import PARTITIONS, Arena
 from faults.attack import Outcome, attack
 from faults.room import MB, Room
 from faults.rows import compared_rows, quiet_rows, rows
+from faults.rows import content as decided
 from lumina_schemas.kafka import client_options
 from lumina_schemas.score import Score
 from lumina_schemas.source import Source
@@ -137,7 +138,7 @@ class Page:
                 missing.append(f"the alarm of {cause} does not stand: /ready says {said!r}")
                 break
             await asyncio.sleep(0.02)
-        if not await self.metric(f'lumina_views_stopped{{cause="{cause}"}} 1'):
+        if not await self.metric(f'lumina_views_stopped{{cause="{cause}"}} 1.0'):
             missing.append(f"no alarm of {cause} in /metrics")
         told = [line for line in process.log.read_text().splitlines() if "the views stand still" in line]
         if not any(all(word in line for word in says) for line in told):
@@ -174,7 +175,8 @@ async def verdict(arena: Arena, api: Process, path: Path) -> Outcome:
     code = await asyncio.to_thread(api.stop)
     asides = list(path.parent.glob("*.aside"))
     outcome = compared_rows(
-        await quiet_rows(arena.settings, arena.folder), await asyncio.to_thread(rows, path)
+        decided(await quiet_rows(arena.settings, arena.folder)),
+        decided(await asyncio.to_thread(rows, path)),
     )
     if code:
         outcome.broken.append(f"SIGTERM: exit status {code}")
@@ -234,7 +236,7 @@ async def _out_of_room(arena: Arena, room: Room, messages: int) -> Outcome:
         resumed = await page.complete(lines)
         await lines.write(3)
         await page.complete(lines)
-        if not await page.metric('lumina_views_stopped{cause="disk_full"} 0'):
+        if not await page.metric('lumina_views_stopped{cause="disk_full"} 0.0'):
             broken.append("the alarm of disk_full stays in /metrics")
         if "the views go on" not in api.log.read_text():
             broken.append("the log does not say that the views go on")

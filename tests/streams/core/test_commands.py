@@ -131,6 +131,41 @@ def test_a_level_that_somebody_has_seen_is_adopted_and_over(spike: Any, bench: A
     assert (bench.alerts[-1].state, bench.alerts[-1].reason) == ("resolved", "adopted")
 
 
+@pytest.mark.parametrize("state", ["open", "acknowledged", "resolved"])
+def test_feedback_is_kept_whatever_the_state_and_changes_none(spike: Any, bench: Any, state: str) -> None:
+    if state == "acknowledged":
+        bench.ask("acknowledge")
+    if state == "resolved":
+        bench.ask("resolve")
+    before = bench.alerts[-1]
+    (alert,) = bench.ask("feedback", feedback="noise", note="a load test")
+    assert (alert.feedback, alert.state, alert.rev) == ("noise", state, before.rev + 1)
+    assert (alert.history[-1].state, alert.history[-1].by) == (state, "ada")
+    assert alert.history[-1].note == "noise: a load test"
+    assert (alert.reason, alert.resolved_at) == (before.reason, before.resolved_at)
+    assert bench.ask("feedback", feedback="noise") == []
+    (changed,) = bench.ask("feedback", feedback="useful")
+    assert (changed.feedback, changed.history[-1].note) == ("useful", "useful")
+
+
+def test_feedback_outlasts_what_becomes_of_the_alert_and_begins_no_cooldown(spike: Any, bench: Any) -> None:
+    bench.ask("feedback", feedback="useful")
+    (resolved,) = bench.ask("resolve")
+    assert resolved.feedback == "useful"
+    resolved_ms = bench.state.hot.book.tracks[0].resolved_ms
+    bench.feed(spike.calls(100, times=4))
+    bench.ask("feedback", feedback="noise")
+    assert bench.state.hot.book.tracks[0].resolved_ms == resolved_ms
+    _, again = bench.feed_until(spike.calls(400, times=4), lambda alert: alert.state == "open")
+    assert (again.id, again.feedback) == (resolved.id, "noise")
+
+
+def test_feedback_on_an_alert_that_is_forgotten_changes_nothing(spike: Any, bench: Any) -> None:
+    bench.ask("resolve")
+    bench.feed(spike.calls(600))
+    assert bench.ask("feedback", feedback="noise") == []
+
+
 def test_an_unknown_alert_changes_nothing(spike: Any, bench: Any) -> None:
     before = bench.state.pack_hot()
     assert bench.ask("acknowledge", alert_id="unknown") == []

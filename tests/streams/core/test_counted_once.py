@@ -12,7 +12,7 @@ from lumina_schemas.mapping.instrumentations import ANY_SETTING, INSTRUMENTATION
 from lumina_streams.core.series.state import Hot, SeriesState
 from lumina_streams.core.series.step import RECENT_ANSWERS, SCOPES
 
-TRAILING = ("answers", "telling", "scope", "slots", "asides")
+TRAILING = ("answers", "telling", "scope", "slots", "asides", "imported")
 """Fields at the end of the hot state that came later than the others."""
 
 OPENLLMETRY = "opentelemetry.instrumentation.openai.v1"
@@ -184,7 +184,7 @@ def test_a_state_from_before_these_fields_unpacks(make_traffic: Any, bench: Any)
     for kept in range(len(TRAILING) + 1):
         older = msgspec.msgpack.encode(values[: len(values) - kept])
         state = SeriesState.unpack(older, cold)
-        fresh = {"answers": b"", "telling": [], "scope": "", "slots": [], "asides": []}
+        fresh = {"answers": b"", "telling": [], "scope": "", "slots": [], "asides": [], "imported": False}
         expected = {
             name: fresh[name] if place >= len(TRAILING) - kept else getattr(bench.state.hot, name)
             for place, name in enumerate(TRAILING)

@@ -3,7 +3,7 @@
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from lumina_schemas.alert import Alert, AlertState, Reason, Transition
+from lumina_schemas.alert import Alert, AlertState, Feedback, Reason, Transition
 from lumina_streams.core.baseline.lane import LaneName
 from lumina_streams.core.baseline.moment import rfc3339
 
@@ -79,6 +79,24 @@ class Track(Struct, array_like=True):
             snoozed_until=rfc3339(self.snoozed_ms) if self.snoozed else None,
             detected_at=detected_at,
             history=history,
+        )
+        self.written_ms = at_ms
+        return self.alert
+
+    def judge(self, feedback: Feedback, at_ms: int, detected_at: str, *, note: str, by: str) -> Alert:
+        """Write down what somebody says of the alert, rev + 1, and return it. Its life goes on as before: a
+        cooldown that runs is not begun anew.
+        """
+        at_ms = max(at_ms, self.written_ms)
+        at = rfc3339(at_ms)
+        said = f"{feedback}: {note}" if note else feedback
+        self.alert = replace(
+            self.alert,
+            rev=self.alert.rev + 1,
+            feedback=feedback,
+            updated_at=at,
+            detected_at=detected_at,
+            history=(*self.alert.history, Transition(self.alert.state, at, by, said))[-HISTORY:],
         )
         self.written_ms = at_ms
         return self.alert

@@ -16,6 +16,7 @@ called before is that of the new calls: that they are dear is the switch.
 
 from collections.abc import Mapping
 from math import log
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lumina_schemas.alert import CostPart
@@ -26,6 +27,8 @@ OUTPUT_WEIGHT = 4.0
 OUTPUT_WEIGHTS = (1.0, 10.0)  # what models ask for
 CACHED_WEIGHTS = (0.1, 0.25, 0.5)
 LEAST_CALLS = 20  # before, for a price and a length of a model's own
+
+_NOTHING: Mapping[str, "Weights"] = MappingProxyType({})
 
 
 class Weights(NamedTuple):
@@ -51,9 +54,17 @@ def cost_split(
 
 
 def split(
-    before: Mapping[str, Usage], after: Mapping[str, Usage], rate_before: float, rate_after: float
+    before: Mapping[str, Usage],
+    after: Mapping[str, Usage],
+    rate_before: float,
+    rate_after: float,
+    listed: Mapping[str, Weights] = _NOTHING,
+    least_calls: int = LEAST_CALLS,
 ) -> tuple[CostPart, ...]:
-    """The same of two mappings model -> sums over its priced calls."""
+    """The same of two mappings model -> sums over its priced calls.
+
+    `listed`: weights that a price list knows, by model; with them fewer calls tell a model's price.
+    """
     calls_before = sum(usage.calls for usage in before.values())
     calls_after = sum(usage.calls for usage in after.values())
     if not calls_before or not calls_after:
@@ -65,8 +76,10 @@ def split(
     steps = [0.0] * 5  # cost of a call: new mix, + input, + cache, + output, + price
     for model, new in after.items():
         share = new.calls / calls_after
-        old = known(before, model)
-        weights = fitted(old, new) if old is not None else Weights()
+        old = known(before, model, least_calls)
+        weights = listed.get(model)
+        if weights is None:
+            weights = fitted(old, new) if old is not None else Weights()
         now = _tokens(new)
         was = usual if old is None else _tokens(old)
         if now is None or was is None:  # a price per call
@@ -97,10 +110,10 @@ def split(
     )
 
 
-def known(before: Mapping[str, Usage], model: str) -> Usage | None:
+def known(before: Mapping[str, Usage], model: str, least_calls: int = LEAST_CALLS) -> Usage | None:
     """A model's old calls; None where there were too few to know its price by."""
     usage = before.get(model)
-    return usage if usage is not None and usage.calls >= LEAST_CALLS else None
+    return usage if usage is not None and usage.calls >= least_calls else None
 
 
 def unit_price(usage: Usage, weights: Weights) -> float:

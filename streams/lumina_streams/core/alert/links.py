@@ -31,6 +31,15 @@ def links_of(
     return links
 
 
+def place_links(alert_id: str, project: str, service: str, from_ms: int) -> dict[str, str]:
+    """Name -> path, for an alert of a project or of a service: the alert itself, its calls since then."""
+    links = {"self": f"{ALERTS}/{_escaped(alert_id)}"}
+    place = {name: text for name, text in (("project", project), ("service", service)) if text}
+    if place and all(len(text) <= NAME_CHARS for text in place.values()):
+        links["calls"] = f"{CALLS}?{_query({**place, 'since': rfc3339(from_ms)})}"
+    return links
+
+
 def _query(asked: dict[str, str]) -> str:
     return "&".join(f"{name}={_escaped(value)}" for name, value in asked.items())
 

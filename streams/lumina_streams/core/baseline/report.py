@@ -76,6 +76,7 @@ def report(state: SeriesState, rules: Rules, now_ms: int) -> SeriesBaseline:
         ready_in_min=minutes_left(*progress) if readiness == "learning" else None,
         calls_per_min=progress.rate_per_min,
         newest=rfc3339(hot.newest_ms) if hot.newest_ms else None,
+        references=len(state.cold.references),
         measures=tuple(_measure(name, unit, baselines) for name, unit in UNITS.items()),
     )
 

@@ -13,11 +13,13 @@ from lumina_streams.core.otlp.decode import (
 )
 from lumina_streams.core.otlp.errors import TooComplex, Undecodable
 from lumina_streams.core.otlp.ids import id_problem, valid_ids
+from lumina_streams.core.otlp.project import DEFAULT_PROJECT, project_named, project_of
 from lumina_streams.core.otlp.signals import LOGS, TRACES, Signal
 from lumina_streams.core.otlp.split import split
 from lumina_streams.core.otlp.wire import MAX_ITEMS
 
 __all__ = [
+    "DEFAULT_PROJECT",
     "LOGS",
     "MAX_ITEMS",
     "TRACES",
@@ -32,6 +34,8 @@ __all__ = [
     "decode_traces",
     "decode_traces_json",
     "id_problem",
+    "project_named",
+    "project_of",
     "split",
     "split_logs",
     "split_traces",

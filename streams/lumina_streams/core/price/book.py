@@ -25,7 +25,7 @@ from lumina_schemas.mapping.providers import (
 )
 from lumina_schemas.span import CostStatus
 from lumina_streams.core.price.overrides import BATCH, STANDARD_TIERS, Override, ordered
-from lumina_streams.core.price.rates import Tariff, compile_tariff
+from lumina_streams.core.price.rates import Rates, Tariff, compile_tariff
 from lumina_streams.core.span.tokens import Usage
 
 MAX_REMEMBERED = 5_000
@@ -177,6 +177,17 @@ class PriceBook:
             reason = _also(reason, SHORT_WRITES)
         return Cost(rates.cost(usage), "estimated" if reason else "exact", reason, version)
 
+    def rates(
+        self, provider: str, request_model: str, response_model: str, tokens: int, start_ns: int, project: str
+    ) -> Rates | None:
+        """What a token costs in a standard call with so many input tokens; None where no price is known."""
+        listing = self.listing(provider, request_model, response_model, project=project)
+        for own in listing.own:
+            if own.start_ns <= start_ns < own.end_ns:
+                return own.tariff.rates(tokens)
+        tariff = None if listing.missing else listing.listed(start_ns)[0]
+        return None if tariff is None else tariff.rates(tokens)
+
     def listing(
         self,
         provider: str,
@@ -205,7 +216,7 @@ class PriceBook:
         self, provider: str, request_model: str, response_model: str, tier: str, project: str
     ) -> tuple[Own, ...]:
         """The user's own prices that meet a model, whichever of its names, first to last."""
-        models = _names([model.lower() for model in (response_model, request_model) if model])
+        models = names([model.lower() for model in (response_model, request_model) if model])
         found = []
         for one in self.overrides:
             if any(one.meets(model, provider, project) for model in models):
@@ -273,7 +284,7 @@ def _routed(models: list[str]) -> list[tuple[str, str]]:
     return found
 
 
-def _names(models: list[str]) -> list[str]:
+def names(models: list[str]) -> list[str]:
     """All names that a price of the user's own may mean."""
     return [*models, *(rest for _, rest in _routed(models))]
 

@@ -72,6 +72,7 @@ class Call(Struct, frozen=True, kw_only=True, tag_field="type", tag="span"):
     finish_reasons: tuple[str, ...] = ()
     prompt_version: str = ""
     cost_usd: float | None = None
+    sample_rate: float | None = None
     duplicate_of: str = ""
     candidate: bool = False
     priced: bool = False

@@ -16,13 +16,14 @@ def command(
     """Obey a command on one of the series' alerts; returns the alert records to publish.
 
     Nothing changes where the alert is unknown or resolved, is as the command wants it already, or where a
-    snooze would be over before it begins. The caller has asked `state.positions.advance(src)` first, whatever
-    comes of the command: one that came too early must not act at a replay either.
+    snooze would be over before it begins. Feedback meets resolved ones too, for as long as they are
+    remembered. The caller has asked `state.positions.advance(src)` first, whatever comes of the command: one
+    that came too early must not act at a replay either.
     """
     at_ms = now_ms(state, clock_ms)
     news: list[Alert] = []
     for track in state.hot.book.tracks:
-        if track.alert.id == asked.alert_id and track.open:
+        if track.alert.id == asked.alert_id and (track.open or asked.type == "feedback"):
             alert = _obey(state, track, asked, at_ms, detected_at)
             if alert is not None:
                 news.append(alert)
@@ -31,6 +32,10 @@ def command(
 
 
 def _obey(state: SeriesState, track: Track, asked: Command, at_ms: int, detected_at: str) -> Alert | None:
+    if asked.feedback is not None:
+        if track.alert.feedback == asked.feedback:
+            return None
+        return track.judge(asked.feedback, at_ms, detected_at, note=asked.note, by=asked.by)
     state_after: AlertState
     until_ms = NEVER
     reason = track.alert.reason

@@ -85,7 +85,7 @@ def pass_time(state: SeriesState, at_ms: int, rules: Rules, detected_at: str) ->
 def _missed_ms(hot: Hot, rules: Rules) -> int | None:
     """Event time at which a series that always speaks is missed; None: it is not, or that was said."""
     lane = hot.silence
-    if not rules.no_data_after_s or lane.open or lane.told or "no_data" in rules.off:
+    if not rules.no_data_after_s or lane.open or lane.told or "no_data" in rules.off or hot.imported:
         return None
     after_ms = int(rules.no_data_after_s * 1000)
     if not lane.always_speaks(hot.newest_ms, after_ms):

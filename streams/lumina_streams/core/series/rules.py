@@ -1,8 +1,9 @@
 """What a user decides about detection; everything else is learned from the series."""
 
-from typing import Self
+from typing import Self, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lumina_schemas.alert import AlertKind, Severity, SignalKind
 from lumina_schemas.settings import Settings
@@ -43,6 +44,13 @@ class Rules(Struct, frozen=True):
     active_series: int = 1  # of the project, learned from the log: they share its budget
     marks: tuple[Marker, ...] = ()  # change markers that meet the series, newest last
     max_series: int = 10_000  # of the project
+    imported: bool = (
+        False  # for calls of another installation's past: they teach, and nothing is said of them
+    )
+
+    def of_the_past(self) -> Self:
+        """The same for imported calls: no signal alerts."""
+        return replace(self, off=get_args(SignalKind), imported=True)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:

@@ -91,6 +91,7 @@ class Hot(Struct, array_like=True, kw_only=True):
     scope: str = ""  # of the last call
     slots: list[tuple[int, float]] = field(default_factory=list)  # (ms, USD) of five minutes that are over
     asides: list[int] = field(default_factory=list)  # since the last fold: tools, failed; retrievals, empty
+    imported: bool = False  # the newest call is of another installation's past
 
 
 class StoredCold(Struct, array_like=True, frozen=True):
@@ -172,13 +173,15 @@ def learned_from(cold: bytes) -> bytes:
 class SeriesState:
     """The accumulator of one series."""
 
-    __slots__ = ("_cold", "_cold_bytes", "_load", "cold_dirty", "hot", "positions", "verdict")
+    __slots__ = ("_cold", "_cold_bytes", "_load", "cold_dirty", "costs", "hot", "positions", "verdict")
 
     def __init__(self, hot: Hot, cold_bytes: bytes | None) -> None:
         self.hot = hot
         self.positions = Positions(hot.heads)
         self.cold_dirty = False
         """Cold changed since it was last written: write `pack_cold()` before `pack_hot()`."""
+        self.costs = False
+        """Whether the last call was one that costs: no duplicate, and nothing beside the calls."""
         self.verdict: Verdict | None = None
         """What the last call's answer is worth; None where it was not judged. Not stored."""
         self._cold: Cold | None = None

@@ -65,7 +65,7 @@ def step(
     The caller has asked `state.positions.advance(call.src)` first and dropped what is not newer.
     """
     hot = state.hot
-    state.verdict = None
+    state.verdict, state.costs = None, False
     if call.clock_skew or call.duplicate_of:
         return []
     if call.kind in ASIDE_KINDS:
@@ -74,6 +74,7 @@ def step(
         return []
     if not _is_new(hot, call.span_id) or _is_told(hot, call):
         return []
+    state.costs = True
     at_ms = _event_ms(call)
     if not _is_confirmed(hot, at_ms):
         return []
@@ -92,6 +93,10 @@ def step(
         hot.clock_ms = hot.clock_ms or clock_ms
         # A log that begins anew does not know its clock yet: no reason to take the series for silent.
         hot.heard_ms = max(hot.heard_ms, clock_ms)
+    if not late:
+        if hot.imported and not rules.imported:
+            _begin_live(state)
+        hot.imported = rules.imported
 
     cost = _cost(call)
     failed = call.status == "error"
@@ -118,6 +123,15 @@ def step(
             if excursion is not None and not any(lane.is_held for lane in state.lanes.values()):
                 state.cold.habit = excursion.seen.copy()
     return alerts
+
+
+def _begin_live(state: SeriesState) -> None:
+    """Let what an imported past has led to go, but for what it taught: an alert is about what is seen
+    here.
+    """
+    for lane in state.lanes.values():
+        if not lane.is_held:
+            lane.dismiss()
 
 
 def _step_aside(state: SeriesState, call: Call, rules: Rules, detected_at: str) -> list[Alert]:

@@ -4,7 +4,6 @@ Order of work: every span is read alone (`draft`), the drafts of the message are
 and compared (`settlement`), then each becomes a `Span` with its series and its cost.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from lumina_schemas.series import OTHER
 from lumina_schemas.source import Origin, Source
 from lumina_schemas.span import SCHEMA_VERSION, Span
 from lumina_streams.core.content.messages import prompt_digest, tool_calls_of
+from lumina_streams.core.otlp.project import project_named
 from lumina_streams.core.price.book import PriceBook
 from lumina_streams.core.span.attributes import MAX_NAME_CHARS, plain
 from lumina_streams.core.span.cost import price
@@ -29,9 +29,7 @@ from lumina_streams.core.span.sampling import share
 from lumina_streams.core.span.settlement import NO_CALL, PARTED, Sighting, may_share, settle
 from lumina_streams.core.span.telling import fields_of, merged_usage, told
 
-DEFAULT_PROJECT = "default"
 UNKNOWN_SERVICE = "unknown_service"
-MAX_PROJECT_CHARS = 100
 MAX_SERVICE_CHARS = 200
 MAX_ANCESTORS = 64
 
@@ -40,7 +38,6 @@ SKEW_NS = 600 * 10**9
 
 INVALID_IDS = "trace id or span id missing, all zero or of the wrong length"
 
-_PROJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
 _FROM_RESOURCE = frozenset({SERVICE, PROJECT, ENDPOINT, SAMPLE_RATE, *ENVIRONMENTS})
 _ZERO_TRACE, _ZERO_SPAN = bytes(16), bytes(8)
 _series: dict[tuple[str, str, str], str] = {}
@@ -115,7 +112,7 @@ def context_of(resource: Any, scope: str, landing: Landing) -> Context:
     service = found.get(SERVICE)
     endpoint = found.get(ENDPOINT)
     return Context(
-        project=_project(landing.project, found.get(PROJECT)),
+        project=project_named(landing.project, found.get(PROJECT)),
         service=service[:MAX_SERVICE_CHARS] if isinstance(service, str) and service else UNKNOWN_SERVICE,
         environment=next(
             (value for name in ENVIRONMENTS if isinstance(value := found.get(name), str) and value), ""
@@ -136,14 +133,6 @@ def _spans(request: ExportTraceServiceRequest, landing: Landing) -> Iterator[tup
             context = context_of(resource_spans.resource, scope_spans.scope.name, landing)
             for span in scope_spans.spans:
                 yield context, resource_spans, scope_spans, span
-
-
-def _project(given: str | None, named: Any) -> str:
-    """The door's project, else the resource's, else `default`; a name that is none counts as absent."""
-    for name in (given, named):
-        if isinstance(name, str) and _PROJECT.fullmatch(name):
-            return name
-    return DEFAULT_PROJECT
 
 
 def _canonical(draft: Draft) -> tuple[int, str, int]:

@@ -1,0 +1,1 @@
+"""Who may do what: API keys, the principal that a request comes from, logins of the dashboard."""

@@ -1,0 +1,1 @@
+"""An installation's log as files that people can read: taken from one Kafka, given to another."""

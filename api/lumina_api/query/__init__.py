@@ -1,0 +1,3 @@
+"""SQL from outside over the views: what a statement may say, and how it is run without harm to its
+neighbours.
+"""
