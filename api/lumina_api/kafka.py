@@ -1,7 +1,7 @@
 """What this package asks Kafka itself: is it up, which topics has it. And how a producer is given up."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer
@@ -62,3 +62,34 @@ async def discard(producer: AIOKafkaProducer) -> None:
         await asyncio.wait([sender], timeout=0.05)
     producer._message_accumulator.fail_all(ProducerClosed())
     await producer.stop()
+
+
+class HeldProducer:
+    """A producer that `make` makes: when it is first needed, and anew after it was dropped."""
+
+    def __init__(self, make: Callable[[], AIOKafkaProducer]) -> None:
+        self._make = make
+        self._producer: AIOKafkaProducer | None = None
+
+    @property
+    def held(self) -> bool:
+        """Whether there is a producer now."""
+        return self._producer is not None
+
+    async def get(self) -> AIOKafkaProducer:
+        """The started producer. Raises KafkaError, OSError, and what `make` raises."""
+        if self._producer is None:
+            producer = self._make()
+            try:
+                await producer.start()
+            except BaseException:
+                await discard(producer)
+                raise
+            self._producer = producer
+        return self._producer
+
+    async def drop(self) -> None:
+        """Give it up, with what it holds."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await discard(producer)

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from lumina_api.access.principal import Principal
-from lumina_api.kafka import discard
+from lumina_api.kafka import HeldProducer
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.key import KEY_VERSION, USE, KeyUse
 from lumina_schemas.settings import Settings
@@ -77,7 +77,7 @@ class Uses:
         self._told_s: dict[str, float] = {}
         self._due: dict[str, tuple[KeyUse, str]] = {}
         self._wake = asyncio.Event()
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = HeldProducer(self._made)
         self._trouble = False
 
     def note(self, key: Principal) -> None:
@@ -105,16 +105,16 @@ class Uses:
 
     async def stop(self) -> None:
         """Tell the rest, as far as Kafka takes it at once, and disconnect."""
-        if self._producer is not None:
+        if self._producer.held:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._tell(), STOP_DEADLINE_S)
-            await self._disconnect()
+            await self._producer.drop()
 
     async def _tell(self) -> bool:
         due, self._due = self._due, {}
         try:
             async with asyncio.timeout(SEND_DEADLINE_S):
-                producer = await self._connected()
+                producer = await self._producer.get()
                 for use, project in due.values():
                     value, headers = msgspec.json.encode(use), [(TYPE_HEADER, USE)]
                     await producer.send_and_wait(self._topic, value, project.encode(), headers=headers)
@@ -123,23 +123,10 @@ class Uses:
                 log.warning("the use of keys cannot be told for now", topic=self._topic, error=repr(error))
             self._trouble = True
             self._due = due | self._due
-            await self._disconnect()
+            await self._producer.drop()
             return False
         self._trouble = False
         return True
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(**client_options(self._settings, "lumina-keys"), acks="all")
-            try:
-                await producer.start()
-            except BaseException:
-                await discard(producer)
-                raise
-            self._producer = producer
-        return self._producer
-
-    async def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await discard(producer)
+    def _made(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(**client_options(self._settings, "lumina-keys"), acks="all")

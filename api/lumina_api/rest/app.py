@@ -1,7 +1,5 @@
 """The REST application: routers, one shape for errors, and nothing that a browser would run."""
 
-from typing import Any
-
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
@@ -38,7 +36,7 @@ from lumina_api.rest.gate import Gate
 from lumina_api.rest.measures import Timed
 from lumina_api.rest.metrics import Metrics
 from lumina_api.rest.openapi import described
-from lumina_api.rest.problem import MEDIA_TYPE, ProblemDetails, handle_problems
+from lumina_api.rest.problem import handle_problems, problems
 from lumina_api.rest.security import SecurityHeaders
 from lumina_api.views import Views
 from lumina_api.writer import Writer
@@ -50,18 +48,21 @@ back as `cursor`. Errors are problem details (RFC 9457). Texts in prompts and an
 them as text, never as markup.
 """
 
-_PROBLEM = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    422: {**_PROBLEM, "description": "A parameter is unknown or its value cannot be used."},
-    503: {**_PROBLEM, "description": "The views cannot be read now."},
-}
+_PROBLEMS = problems(
+    {
+        422: "A parameter is unknown or its value cannot be used.",
+        503: "The views cannot be read now.",
+    }
+)
 
-_OF_QUERIES: dict[int | str, dict[str, Any]] = {
-    403: {**_PROBLEM, "description": "The key is not an admin's, or is of one project."},
-    422: {**_PROBLEM, "description": "The statement is refused, wrong, or takes too much memory."},
-    503: {**_PROBLEM, "description": "Another statement is running, or the views cannot be read now."},
-    504: {**_PROBLEM, "description": "The statement took longer than its time."},
-}
+_OF_QUERIES = problems(
+    {
+        403: "The key is not an admin's, or is of one project.",
+        422: "The statement is refused, wrong, or takes too much memory.",
+        503: "Another statement is running, or the views cannot be read now.",
+        504: "The statement took longer than its time.",
+    }
+)
 
 
 def create_app(views: Views, writer: Writer | None = None, keyring: Keyring | None = None) -> FastAPI:

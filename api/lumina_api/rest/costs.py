@@ -15,13 +15,13 @@ from lumina_api.rest.problem import REFUSED
 from lumina_api.rest.sum_models import CostBreakdown, CostSummary, CostTimeline, CostTop
 from lumina_api.rest.sums import (
     BreakdownParameters,
+    Lines,
     TimelineParameters,
     bound,
     frame,
     groups_of,
     interval_of,
     named,
-    place,
     step_of,
 )
 from lumina_api.views import queries, sums
@@ -98,20 +98,16 @@ def timeline(
         if groups:
             chosen = sums.costs(cursor, Asked(filters, groups), asked.limit)
         step_ns = bound(interval, filters, len(chosen), now)
-        lines: dict[tuple[object, ...], list[dict[str, object]]] = {place(row, groups): [] for row in chosen}
+        lines = Lines(chosen, groups)
         within = sums.only(filters, groups, chosen)
         for row in sums.costs(cursor, Asked(within, groups, step_ns)) if chosen else ():
-            if (line := lines.get(place(row, groups))) is not None:
-                line.append({**step_of(row), **cost_sums(row)})
+            lines.add(row, cost_sums(row))
     return answer(
         {
             **frame(filters),
             "group_by": groups,
             "interval": interval,
-            "items": [
-                {**named(row, groups), "timeline": line}
-                for row, line in zip(chosen, lines.values(), strict=True)
-            ],
+            "items": lines.items(),
         }
     )
 

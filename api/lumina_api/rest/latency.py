@@ -11,6 +11,7 @@ from lumina_api.rest.problem import REFUSED
 from lumina_api.rest.sum_models import LatencyBreakdown, LatencyTimeline
 from lumina_api.rest.sums import (
     BreakdownParameters,
+    Lines,
     TimelineParameters,
     bound,
     frame,
@@ -18,7 +19,6 @@ from lumina_api.rest.sums import (
     interval_of,
     named,
     place,
-    step_of,
 )
 from lumina_api.views import sums
 from lumina_api.views.queries import Row
@@ -59,22 +59,16 @@ def timeline(
     with snapshot(cursor):
         chosen = sums.quantiles(cursor, Asked(filters, groups), "duration", "n", asked.limit)
         step_ns = bound(interval, filters, len(chosen), now)
-        lines: dict[tuple[object, ...], list[dict[str, object]]] = {place(row, groups): [] for row in chosen}
+        lines = Lines(chosen, groups)
         within = sums.only(filters, groups, chosen)
         for row, ttft in _pairs(cursor, Asked(within, groups, step_ns)) if chosen else ():
-            if (line := lines.get(place(row, groups))) is not None:
-                line.append({**step_of(row), **_item(row, ttft, ())})
-    for line in lines.values():
-        line.sort(key=lambda step: int(step["start_ns"]))  # type: ignore[call-overload]
+            lines.add(row, _item(row, ttft, ()))
     return answer(
         {
             **frame(filters),
             "group_by": groups,
             "interval": interval,
-            "items": [
-                {**named(row, groups), "timeline": line}
-                for row, line in zip(chosen, lines.values(), strict=True)
-            ],
+            "items": lines.items(),
         }
     )
 
@@ -96,7 +90,9 @@ def _pairs(cursor: Cursor, asked: Asked) -> list[tuple[Row, Row | None]]:
         return (*place(row, asked.groups), row.get("start_ns"))
 
     ttft = {key(row): row for row in sums.quantiles(cursor, asked, "ttft")}
-    return [(row, ttft.get(key(row))) for row in sums.quantiles(cursor, asked, "duration")]
+    durations = sums.quantiles(cursor, asked, "duration")
+    durations.sort(key=lambda row: int(row.get("start_ns") or 0))  # type: ignore[call-overload]
+    return [(row, ttft.get(key(row))) for row in durations]
 
 
 def _item(row: Row, ttft: Row | None, groups: tuple[sums.Group, ...]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from msgspec import Meta, Struct
@@ -17,16 +17,12 @@ from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of
 from lumina_api.rest.doors import Caller, bare
 from lumina_api.rest.gate import LOGIN, REFUSED, SESSION
-from lumina_api.rest.problem import MEDIA_TYPE, Problem, ProblemDetails
+from lumina_api.rest.problem import Problem, problems
 from lumina_schemas.key import Scope
 
 router = APIRouter(tags=["login"], dependencies=[Depends(bare)])
 
-_PROBLEM = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    401: {**_PROBLEM, "description": "There is no key, or it opens nothing."},
-    503: {**_PROBLEM, "description": "The keys have not been read yet."},
-}
+_RESPONSES = problems({401: "There is no key, or it opens nothing.", 503: "The keys have not been read yet."})
 
 
 class Login(BaseModel):
@@ -78,11 +74,13 @@ Keys = Annotated[Keyring, Depends(keyring_of)]
     LOGIN,
     response_model=Login,
     responses=_RESPONSES
-    | {
-        415: {**_PROBLEM, "description": "The body is not JSON."},
-        422: {**_PROBLEM, "description": "The body is not what a login takes."},
-        429: {**_PROBLEM, "description": "Too many logins have failed from this address."},
-    },
+    | problems(
+        {
+            415: "The body is not JSON.",
+            422: "The body is not what a login takes.",
+            429: "Too many logins have failed from this address.",
+        }
+    ),
     openapi_extra=documented(Shown, {"a key": {"key": f"lk_{'0123456789abcdef'}_{'A' * 43}"}}),
 )
 async def log_in(request: Request, keyring: Keys, body: Body) -> Response:
@@ -131,7 +129,7 @@ async def who_am_i(request: Request, keyring: Keys, caller: Caller) -> Response:
     LOGIN,
     status_code=204,
     response_class=Response,
-    responses={403: {**_PROBLEM, "description": "The header X-CSRF-Token is missing or another login's."}},
+    responses=problems({403: "The header X-CSRF-Token is missing or another login's."}),
 )
 async def log_out(request: Request) -> Response:
     """End the login of this browser: its cookie is taken away. Revoking the key ends all of its logins."""

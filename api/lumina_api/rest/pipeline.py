@@ -17,11 +17,11 @@ from lumina_api.pipeline import Pipeline, PipelineAway
 from lumina_api.pipeline.sample import Sample, lag
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, Object, documented, record_of, wrong
-from lumina_api.rest.changes.change import REFUSED, UNTYPED, Change
+from lumina_api.rest.changes.change import UNTYPED, Change
 from lumina_api.rest.doors import AnyViews, Caller, Now, bare, needs
 from lumina_api.rest.models import Answer
 from lumina_api.rest.moment import moment, rfc3339
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, Problem
 from lumina_api.views import Views
 from lumina_api.views.reader import TOPICS
 from lumina_schemas.kafka import KafkaSettingsError, client_options

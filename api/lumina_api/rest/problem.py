@@ -65,13 +65,20 @@ class ProblemDetails(BaseModel):
     valid_parameters: list[str] | None = Field(default=None, description="Parameters that this path takes.")
 
 
-_DOCUMENTED: dict[str, Any] = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
-REFUSED: dict[int | str, dict[str, Any]] = {
-    403: {**_DOCUMENTED, "description": "The caller's key may not do this, or not in this project."}
-}
-UNKNOWN: dict[int | str, dict[str, Any]] = {
-    404: {**_DOCUMENTED, "description": "There is none of this id, or the caller's key does not see it."}
-}
+Responses = dict[int | str, dict[str, Any]]
+"""`responses` of a route, by status."""
+
+
+def problems(described: dict[int, str]) -> Responses:
+    """Problems that a route may answer, each status with when it does."""
+    return {
+        status: {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}, "description": when}
+        for status, when in described.items()
+    }
+
+
+REFUSED = problems({403: "The caller's key may not do this, or not in this project."})
+UNKNOWN = problems({404: "There is none of this id, or the caller's key does not see it."})
 
 
 class _Body(Struct, omit_defaults=True):

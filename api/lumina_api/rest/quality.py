@@ -9,6 +9,7 @@ from lumina_api.rest.doors import Caller, Cursor, Now, narrowed, needs
 from lumina_api.rest.problem import REFUSED
 from lumina_api.rest.sum_models import QualityBreakdown, QualityTimeline
 from lumina_api.rest.sums import (
+    Lines,
     QualityBreakdownParameters,
     TimelineParameters,
     bound,
@@ -17,7 +18,6 @@ from lumina_api.rest.sums import (
     interval_of,
     named,
     place,
-    step_of,
 )
 from lumina_api.views import sums
 from lumina_api.views.queries import Row
@@ -72,23 +72,19 @@ def timeline(
         whole = sums.quality(cursor, Asked(filters, groups))
         chosen = sorted(whole, key=lambda row: (-_judged(row), place(row, groups)))[: asked.limit]
         step_ns = bound(interval, filters, len(chosen), now)
-        lines: dict[tuple[object, ...], list[dict[str, object]]] = {place(row, groups): [] for row in chosen}
+        lines = Lines(chosen, groups)
         within = Asked(sums.only(filters, groups, chosen), groups, step_ns)
         bins = sums.Bins(cursor, within, "quality")
         known = _looked_up(groups, bins.quantiles(), bins.low_share(below))
         for row in sums.quality(cursor, within) if chosen else ():
-            if (line := lines.get(place(row, groups))) is not None:
-                line.append({**step_of(row), **_item(row, groups, known)})
+            lines.add(row, _item(row, groups, known))
     return answer(
         {
             **frame(filters),
             "quality_min": below,
             "group_by": groups,
             "interval": interval,
-            "items": [
-                {**named(row, groups), "timeline": line}
-                for row, line in zip(chosen, lines.values(), strict=True)
-            ],
+            "items": lines.items(),
         }
     )
 

@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Depends, Response
 
 from lumina_api.rest.answer import answer
-from lumina_api.rest.changes.change import REFUSED
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, needs, no_parameters
 from lumina_api.rest.models import RetentionPlan
 from lumina_api.rest.moment import rfc3339
+from lumina_api.rest.problem import REFUSED
 from lumina_api.views import retention as kept
 from lumina_api.views.retention import Cuts
 

@@ -142,4 +142,27 @@ def named(row: Row, groups: tuple[Group, ...]) -> dict[str, object]:
     return {group: row[group] for group in groups}
 
 
+class Lines:
+    """Timelines of the chosen groups, in their order; rows of other groups are left out."""
+
+    def __init__(self, chosen: list[Row], groups: tuple[Group, ...]) -> None:
+        self._chosen = chosen
+        self._groups = groups
+        self._steps: dict[tuple[object, ...], list[dict[str, object]]] = {
+            place(row, groups): [] for row in chosen
+        }
+
+    def add(self, row: Row, shown: dict[str, object]) -> None:
+        """Add a step of the row's group; steps of one group come by time."""
+        if (steps := self._steps.get(place(row, self._groups))) is not None:
+            steps.append({**step_of(row), **shown})
+
+    def items(self) -> list[dict[str, object]]:
+        """What goes out: each group's values with its timeline."""
+        return [
+            {**named(row, self._groups), "timeline": steps}
+            for row, steps in zip(self._chosen, self._steps.values(), strict=True)
+        ]
+
+
 assert set(STEPS_S) == set(get_args(Interval))

@@ -1,7 +1,7 @@
 """`/api/v1/usage`: how much of its daily limit of traces each project has used."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
@@ -9,16 +9,12 @@ from lumina_api.rest.answer import answer
 from lumina_api.rest.doors import Caller, needs, seen_projects
 from lumina_api.rest.models import UsageList
 from lumina_api.rest.parameters import UsageParameters
-from lumina_api.rest.problem import MEDIA_TYPE, Problem, ProblemDetails, wrong_parameter
+from lumina_api.rest.problem import Problem, problems, wrong_parameter
 from lumina_api.usage.limiter import Limiter
 
 router = APIRouter(prefix="/api/v1", tags=["usage"], dependencies=[Depends(needs("read"))])
 
-_HIDDEN: dict[str, Any] = {
-    "model": ProblemDetails,
-    "content": {MEDIA_TYPE: {}},
-    "description": "The key may not read, or not this project.",
-}
+_HIDDEN = problems({403: "The key may not read, or not this project."})
 
 
 def limiter_of(request: Request) -> Limiter:
@@ -30,7 +26,7 @@ def limiter_of(request: Request) -> Limiter:
     return limiter
 
 
-@router.get("/usage", response_model=UsageList, responses={403: _HIDDEN})
+@router.get("/usage", response_model=UsageList, responses=_HIDDEN)
 async def usage(
     caller: Caller,
     limiter: Annotated[Limiter, Depends(limiter_of)],

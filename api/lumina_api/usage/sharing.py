@@ -12,7 +12,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from lumina_api.kafka import discard
+from lumina_api.kafka import HeldProducer
 from lumina_api.usage.tally import Tally
 from lumina_schemas.kafka import KafkaSettingsError, client_options
 from lumina_schemas.project import PROJECT_VERSION, Traces
@@ -41,7 +41,7 @@ class Sharing:
         self._usage, self._projects = settings.topic(USAGE), settings.topic(PROJECTS)
         self._wake = asyncio.Event()
         self._trouble = False
-        self._producer: AIOKafkaProducer | None = None
+        self._producer = HeldProducer(self._made)
 
     def hurry(self) -> None:
         """Something urgent is to be told."""
@@ -61,7 +61,7 @@ class Sharing:
         """Tell the rest, as far as Kafka takes it, and disconnect."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.tell(everything=True), STOP_DEADLINE_S)
-        await self._disconnect()
+        await self._producer.drop()
 
     async def tell(self, everything: bool = False) -> bool:
         """Tell what is due, or all. False where Kafka has not taken it: it is due again then."""
@@ -82,7 +82,7 @@ class Sharing:
                     error=repr(error),
                 )
             self._trouble = True
-            await self._disconnect()
+            await self._producer.drop()
             return False
         except asyncio.CancelledError:
             self._untold(records, reached)  # `stop` tells it
@@ -97,7 +97,7 @@ class Sharing:
             self._tally.forget(message.project)
 
     async def _send(self, records: list[UsedTraces], reached: list[Traces]) -> None:
-        producer = await self._connected()
+        producer = await self._producer.get()
         deliveries: list[asyncio.Future[object]] = []
         try:
             for topic, kind, values in ((self._usage, TRACES, records), (self._projects, REACHED, reached)):
@@ -112,27 +112,14 @@ class Sharing:
                 else:
                     delivery.cancel()
 
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                **client_options(self._settings, "lumina-usage"),
-                acks="all",
-                enable_idempotence=True,
-                max_request_size=self._settings.max_message_bytes + 1_000,
-                request_timeout_ms=int(SEND_DEADLINE_S * 1_000),
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await discard(producer)
-                raise
-            self._producer = producer
-        return self._producer
-
-    async def _disconnect(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await discard(producer)
+    def _made(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            **client_options(self._settings, "lumina-usage"),
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=self._settings.max_message_bytes + 1_000,
+            request_timeout_ms=int(SEND_DEADLINE_S * 1_000),
+        )
 
     def _reached(self, project: str, percent: int, traces: int, limit: int) -> Traces:
         return Traces(

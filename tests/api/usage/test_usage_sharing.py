@@ -8,9 +8,9 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from structlog.testing import capture_logs
 
+from lumina_api.kafka import HeldProducer
 from lumina_api.usage.limiter import Limiter
 from lumina_api.usage.report import read_tally, usage_of
-from lumina_api.usage.sharing import Sharing
 from lumina_schemas.project import Traces
 from lumina_schemas.settings import Settings
 from lumina_schemas.topics import PROJECTS
@@ -26,18 +26,18 @@ async def test_what_kafka_does_not_take_is_told_later(
     limiter = Limiter(of_it, "a")
     sharing = limiter._sharing
     limiter.admit({"shop": range(10)})
-    connected = Sharing._connected
+    connected = HeldProducer.get
 
-    async def away(self: Sharing) -> Any:
+    async def away(self: HeldProducer) -> Any:
         raise KafkaConnectionError("away")
 
-    monkeypatch.setattr(Sharing, "_connected", away)
+    monkeypatch.setattr(HeldProducer, "get", away)
     with capture_logs() as logs:
         assert not await sharing.tell()
         assert not await sharing.tell()
     assert [entry["log_level"] for entry in logs] == ["warning"], "once an outage"
     assert usage_of(await read_tally(of_it), "shop").traces == 0
-    monkeypatch.setattr(Sharing, "_connected", connected)
+    monkeypatch.setattr(HeldProducer, "get", connected)
     assert await sharing.tell()
     assert await sharing.tell()
     await sharing.stop()

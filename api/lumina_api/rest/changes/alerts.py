@@ -8,21 +8,11 @@ from fastapi import APIRouter, Depends, Path, Response
 from msgspec import Meta, Struct
 
 from lumina_api.rest.changes.body import Body, documented, record_of, wrong
-from lumina_api.rest.changes.change import (
-    CONFLICT,
-    PENDING,
-    REFUSED,
-    UNKNOWN,
-    UNTYPED,
-    Change,
-    Changing,
-    done,
-    pending,
-)
+from lumina_api.rest.changes.change import CONFLICT, PENDING, UNTYPED, Change, Changing, done, pending
 from lumina_api.rest.doors import FRESH_WITHIN_S, bare, needs
 from lumina_api.rest.models import AlertItem
 from lumina_api.rest.moment import moment
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, UNKNOWN, Problem
 from lumina_api.views import queries
 from lumina_api.views.freshness import LogPosition
 from lumina_schemas.alert import PROJECT_KINDS, Alert, Feedback

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from lumina_api.rest.answer import answer, raw
-from lumina_api.rest.changes.change import REFUSED
 from lumina_api.rest.changes.parameters import AuditParameters
 from lumina_api.rest.changes.setting import list_model
 from lumina_api.rest.doors import Caller, Cursor, Now, needs, seen_projects
 from lumina_api.rest.models import record_model
 from lumina_api.rest.pagination import next_cursor, page_of
+from lumina_api.rest.problem import REFUSED
 from lumina_api.views import decided_queries
 from lumina_api.views.decided_queries import AuditFilters
 from lumina_schemas.audit import AuditEntry

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change
 from lumina_api.rest.changes.parameters import SettingParameters
 from lumina_api.rest.changes.projects import retention_days
 from lumina_api.rest.changes.setting import (
@@ -25,6 +25,7 @@ from lumina_api.rest.changes.setting import (
 )
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, Now, bare, needs, no_parameters
 from lumina_api.rest.moment import NS, rfc3339
+from lumina_api.rest.problem import REFUSED, UNKNOWN
 from lumina_api.views import Views, decided_queries
 from lumina_api.views.queries import Row
 from lumina_schemas.budget import BUDGET_VERSION, Budget, Period

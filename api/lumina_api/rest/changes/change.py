@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from lumina_api.audit import encoded, entry
 from lumina_api.rest.answer import answer
 from lumina_api.rest.doors import FRESH_WITHIN_S, AnyViews, Caller
-from lumina_api.rest.problem import MEDIA_TYPE, Problem, ProblemDetails
+from lumina_api.rest.problem import Problem, problems
 from lumina_api.views import Views
 from lumina_api.views.freshness import LogPosition
 from lumina_api.writer import Writer
@@ -37,13 +37,8 @@ class Pending(BaseModel):
 PENDING: dict[int | str, dict[str, Any]] = {
     202: {"model": Pending, "description": "It is written; the views do not show it within 5 s."}
 }
-_PROBLEM = {"model": ProblemDetails, "content": {MEDIA_TYPE: {}}}
-REFUSED: dict[int | str, dict[str, Any]] = {
-    403: {**_PROBLEM, "description": "The caller's key may not do this, or not in this project."},
-}
-UNKNOWN: dict[int | str, dict[str, Any]] = {404: {**_PROBLEM, "description": "There is none of this id."}}
-CONFLICT: dict[int | str, dict[str, Any]] = {409: {**_PROBLEM, "description": "It cannot be done as it is."}}
-UNTYPED: dict[int | str, dict[str, Any]] = {415: {**_PROBLEM, "description": "The body is not JSON."}}
+CONFLICT = problems({409: "It cannot be done as it is."})
+UNTYPED = problems({415: "The body is not JSON."})
 
 
 class Written(NamedTuple):

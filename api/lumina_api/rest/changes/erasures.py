@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of, wrong
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change, done, pending
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change, done, pending
 from lumina_api.rest.changes.parameters import SettingParameters
 from lumina_api.rest.changes.setting import (
     Kind,
@@ -22,6 +22,7 @@ from lumina_api.rest.changes.setting import (
     remove_one,
 )
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, bare, needs, no_parameters
+from lumina_api.rest.problem import REFUSED, UNKNOWN
 from lumina_api.views import decided_queries
 from lumina_api.views.batch import nanoseconds_of
 from lumina_schemas.erasure import Erasure

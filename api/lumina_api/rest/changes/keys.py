@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from lumina_api.access.secret import make_key
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of, wrong
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change, done, pending, text_of
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change, done, pending, text_of
 from lumina_api.rest.changes.parameters import SettingParameters
 from lumina_api.rest.changes.setting import Item, Kind, encoded, found, list_model, page, position_of
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, bare, needs, no_parameters
 from lumina_api.rest.moment import rfc3339
+from lumina_api.rest.problem import REFUSED, UNKNOWN
 from lumina_api.views import Views, decided_queries
 from lumina_api.views.batch import nanoseconds_of
 from lumina_api.views.queries import Row

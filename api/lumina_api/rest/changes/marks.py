@@ -10,7 +10,7 @@ from msgspec import Meta, Raw, Struct
 
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, Object, documented, record_of, wrong
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change, done, pending
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change, done, pending
 from lumina_api.rest.changes.parameters import MarkParameters
 from lumina_api.rest.changes.setting import list_model
 from lumina_api.rest.doors import (
@@ -25,7 +25,7 @@ from lumina_api.rest.doors import (
 )
 from lumina_api.rest.models import record_model
 from lumina_api.rest.pagination import next_cursor, page_of
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, UNKNOWN, Problem
 from lumina_api.views import decided_queries
 from lumina_api.views.batch import nanoseconds_of
 from lumina_api.views.freshness import LogPosition

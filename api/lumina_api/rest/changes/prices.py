@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change
 from lumina_api.rest.changes.parameters import SettingParameters
 from lumina_api.rest.changes.setting import (
     Kind,
@@ -20,6 +20,7 @@ from lumina_api.rest.changes.setting import (
     set_one,
 )
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, Now, bare, needs, no_parameters
+from lumina_api.rest.problem import REFUSED, UNKNOWN
 from lumina_api.views import decided_queries
 from lumina_api.views.queries import Row
 from lumina_schemas.price import PRICE_VERSION, Price, problem_of

@@ -10,12 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lumina_api.rest.answer import answer, optional_moment
 from lumina_api.rest.changes.body import Body, documented, record_of
-from lumina_api.rest.changes.change import PENDING, REFUSED, UNKNOWN, UNTYPED, Change
+from lumina_api.rest.changes.change import PENDING, UNTYPED, Change
 from lumina_api.rest.changes.parameters import ProjectParameters
 from lumina_api.rest.changes.setting import Item, Kind, remove_one, set_one
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, bare, needs, no_parameters, seen_projects
 from lumina_api.rest.models import record_model
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, UNKNOWN, Problem
 from lumina_api.views import Views, decided_queries
 from lumina_api.views.queries import Row
 from lumina_schemas.project import PROJECT_VERSION, ProjectSettings

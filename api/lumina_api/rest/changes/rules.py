@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from lumina_api.rest.answer import answer
 from lumina_api.rest.changes.body import Body, documented, record_of
-from lumina_api.rest.changes.change import CONFLICT, PENDING, REFUSED, UNKNOWN, UNTYPED, Change
+from lumina_api.rest.changes.change import CONFLICT, PENDING, UNTYPED, Change
 from lumina_api.rest.changes.parameters import SettingParameters
 from lumina_api.rest.changes.setting import (
     Kind,
@@ -19,7 +19,7 @@ from lumina_api.rest.changes.setting import (
     set_one,
 )
 from lumina_api.rest.doors import AnyViews, Caller, Cursor, bare, needs, no_parameters
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, UNKNOWN, Problem
 from lumina_api.views import decided_queries
 from lumina_schemas.rule import RULE_VERSION, Rule
 from lumina_streams.core.series.rulebook import MOST_RULES

@@ -7,9 +7,8 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lumina_api.rest.answer import answer
-from lumina_api.rest.changes.change import REFUSED
 from lumina_api.rest.doors import AnyViews, Caller, bare, needs
-from lumina_api.rest.problem import Problem
+from lumina_api.rest.problem import REFUSED, Problem
 from lumina_schemas.settings import Settings, variable
 
 router = APIRouter(prefix="/api/v1", tags=["settings"], dependencies=[Depends(needs("admin"))])
